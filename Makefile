@@ -1,0 +1,82 @@
+# `make` lists the targets. Each says first what is missing on this machine (infra/tools/need).
+
+SHELL := bash
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+MAX_ZIP := 6291456 # bytes; a small zip starts fast
+
+# WhatsApp payloads to test with beside the project's own, where such a folder is at hand.
+export CORPUS ?= $(abspath $(wildcard ../shared/corpus))
+
+##@ On a laptop
+
+.PHONY: run
+run: ## start everything here: no AWS account, no network after the first time
+	@infra/tools/need go java maven
+	@go run ./infra/local
+
+.PHONY: demo
+demo: ## play a busy morning on the running stack, then check it
+	@go run ./infra/local/demo
+
+.PHONY: verify
+verify: ## check every invariant on the running stack's tables
+	@go run ./infra/verify
+
+.PHONY: redrive
+redrive: ## bring dead letters of the running stack back to their queues
+	@go run ./infra/redrive
+
+.PHONY: reset
+reset: ## forget everything that `make run` keeps in .local
+	@infra/tools/reset
+
+##@ Before a change lands
+
+.PHONY: test
+test: ## all tests, on one DynamoDB Local and one ElasticMQ for the whole run
+	@infra/tools/need go java maven
+	go run ./infra/local/withservers -- go test $(TESTFLAGS) ./...
+
+.PHONY: soak
+soak: ## the same tests with bigger numbers and the race detector (needs a C compiler)
+	@infra/tools/need go java maven
+	CHATKEEPER_SOAK=1 CGO_ENABLED=1 go run ./infra/local/withservers -- go test -race -count=1 -timeout 2h $(TESTFLAGS) ./...
+
+.PHONY: check
+check: ## format, vet, staticcheck, go.mod, template.yaml
+	@infra/tools/need go python
+	@unformatted=$$(gofmt -l functions infra shared) && if [ -n "$$unformatted" ]; then printf 'not gofmt-ed:\n%s\n' "$$unformatted"; exit 1; fi
+	go vet ./...
+	go run $(STATICCHECK) ./...
+	go mod tidy -diff
+	infra/tools/sam validate --lint
+
+##@ For AWS
+
+.PHONY: build
+build: ## one zip's worth of each function in .aws-sam/build, for `sam deploy`
+	@infra/tools/need go python
+	@infra/tools/sam build --build-in-source
+	@$(call print_zip_sizes,.aws-sam/build)
+
+# `sam build` calls this for each function of template.yaml: WebhookFunction is built from functions/webhook.
+# No revision is stamped in, so that a function whose code did not change is not deployed again.
+build-%Function:
+	@CGO_ENABLED=0 GOOS=linux GOARCH=$(or $(ARCH),arm64) go build -trimpath -buildvcs=false -tags lambda.norpc -ldflags "-s -w" \
+		-o "$(ARTIFACTS_DIR)/bootstrap" ./functions/$$(echo $* | tr A-Z a-z)
+
+# gzip compresses as zip does, so its size is the zip's.
+define print_zip_sizes
+for bootstrap in $(1)/*/bootstrap; do \
+	size=$$(gzip -c "$$bootstrap" | wc -c); \
+	printf '%-20s %5d KB zipped\n' "$$(basename "$$(dirname "$$bootstrap")")" $$((size / 1024)); \
+	if [ "$$size" -gt $(MAX_ZIP) ]; then echo "over the limit of $$(($(MAX_ZIP) / 1024)) KB" >&2; exit 1; fi; \
+done
+endef
+
+.PHONY: help
+help:
+	@awk -F ':.*## ' '/^##@ /{ printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## /{ printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
