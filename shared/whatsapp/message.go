@@ -111,15 +111,19 @@ func (u Update) direction() Direction {
 	return In
 }
 
-// readContent reads the object that is named after the message's type.
+// readContent reads the object that is named after the message's type. A type that is not known, or whose object is not there or
+// has another shape, becomes TypeUnsupported, so that people see that something came.
 func (m *Message) readContent(body node) {
 	name := typeOf(body)
 	content := body.get(name)
 	m.Type = name
-	all := true // whether the fields below hold everything that the object says
+	understood := content.isObject()
+	all := false // whether the fields hold everything that the object says
 	switch name {
 	case "text":
 		m.Text = content.get("body").text()
+		understood = m.Text != ""
+		all = true
 	case "image", "video", "audio", "voice", "document", "sticker":
 		if name == "voice" { // an old spelling
 			m.Type = "audio"
@@ -127,52 +131,54 @@ func (m *Message) readContent(body node) {
 		m.Media = readMedia(content, name)
 		m.Media.Unavailable = len(m.ErrorCodes) > 0 || m.Trimmed
 		m.Text = m.Media.Caption
+		all = true
 	case "location":
 		m.Text = first(content.get("name"), content.get("address"))
-		all = false
 	case "contacts":
+		understood = content.isArray()
 		m.readContacts(body, content)
-		all = false
 	case "reaction":
 		m.Target, m.Emoji = content.get("message_id").text(), cut(content.get("emoji").text(), maxLabel)
+		all = true
 	case "button":
 		m.Text, m.ReplyID = content.get("text").text(), content.get("payload").text()
+		all = true
 	case "interactive":
 		choice := content.get(content.get("type").text())
 		m.Text = first(choice.get("title"), choice.get("body"))
 		m.ReplyID = choice.get("id").text()
-		all = false
 	case "order":
 		m.Text = content.get("text").text()
-		all = false
 	case "system":
 		m.readSystem(content)
-		all = false
 	case "edit":
-		var edited Message
-		edited.readContent(withoutEdits(content.get("message")))
-		m.Target, m.Text = content.get("original_message_id").text(), edited.Text
-		all = false
+		if edited := content.get("message"); typeOf(edited) != "edit" { // one edit of an edit would be followed by another
+			var now Message
+			now.readContent(edited)
+			m.Text = now.Text
+		}
+		m.Target = content.get("original_message_id").text()
 	case "revoke":
 		m.Target = content.get("original_message_id").text()
-	case "request_welcome", "template":
-		all = false
+		all = true
+	case "template": // of an echo
+	case "request_welcome":
+		understood = true // it has no object
 	default:
-		m.Type, m.Original = TypeUnsupported, name
+		understood = false
+	}
+	if !understood || m.Trimmed {
+		m.Type, m.Original, all = TypeUnsupported, name, false
 		if name == TypeUnsupported || name == "unknown" {
 			m.Original = label(content.get("type"))
 		}
-		all = false
+	}
+	if !all && len(content) <= maxContent {
+		m.Content = json.RawMessage(content)
 	}
 	m.Text = cut(m.Text, maxText)
 	m.ReplyID = cut(m.ReplyID, maxMessageID)
 	m.Target = boundedID(m.Target, maxMessageID)
-	if !all && len(content) <= maxContent {
-		m.Content = json.RawMessage(content)
-	}
-	if m.Trimmed {
-		m.Type, m.Original = TypeUnsupported, name
-	}
 }
 
 // typeOf is the type as told. A message that does not tell has the type whose content it holds.
@@ -186,14 +192,6 @@ func typeOf(body node) string {
 		}
 	}
 	return ""
-}
-
-// withoutEdits guards against an edit of an edit of an edit.
-func withoutEdits(message node) node {
-	if typeOf(message) == "edit" {
-		return nil
-	}
-	return message
 }
 
 func readMedia(content node, name string) *Media {
