@@ -1,0 +1,166 @@
+package servers
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// artifact is a server as Maven knows it.
+type artifact struct {
+	name    string // as people call it
+	folder  string // start of its folder's name in the cache
+	group   string
+	id      string
+	version string
+	size    string // roughly what the first fetch downloads
+}
+
+var (
+	dynamoDBArtifact  = artifact{"DynamoDB Local", "dynamodb-local", "software.amazon.dynamodb", "DynamoDBLocal", "3.1.0", "48 MB"}
+	elasticMQArtifact = artifact{"ElasticMQ", "elasticmq", "org.elasticmq", "elasticmq-server_3", "1.7.1", "43 MB"}
+)
+
+// cacheFolder is where the fetched servers of all checkouts of this user lie.
+func cacheFolder() (string, error) {
+	base, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("no cache folder for the local servers (set HOME or XDG_CACHE_HOME): %w", err)
+	}
+	return filepath.Join(base, "chatkeeper"), nil
+}
+
+// jars returns the folder with the artifact's jars and fetches them the first time, telling progress about it.
+// A folder that exists is complete: it is filled under another name and renamed. Later calls need neither Maven nor a
+// network. Several processes may call it at once; one fetches and the others wait for it.
+func (a artifact) jars(ctx context.Context, progress io.Writer) (string, error) {
+	cache, err := cacheFolder()
+	if err != nil {
+		return "", err
+	}
+	folder := filepath.Join(cache, a.folder+"-"+a.version)
+	if exists(folder) {
+		return folder, nil
+	}
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return "", err
+	}
+	// One Maven at a time: its own repository folder takes no concurrent writers.
+	unlock, err := lock(ctx, filepath.Join(cache, "fetch.lock"))
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if exists(folder) {
+		return folder, nil
+	}
+	temporary, err := os.MkdirTemp(cache, a.folder+"-fetching-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(temporary)
+	if err := a.fetch(ctx, temporary, progress); err != nil {
+		return "", err
+	}
+	if err := os.Rename(filepath.Join(temporary, "jars"), folder); err != nil {
+		return "", fmt.Errorf("keep %s: %w", a.name, err)
+	}
+	return folder, nil
+}
+
+const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>chatkeeper</groupId><artifactId>%s</artifactId><version>1</version>
+  <dependencies>
+    <dependency><groupId>%s</groupId><artifactId>%s</artifactId><version>%s</version></dependency>
+  </dependencies>
+</project>
+`
+
+// fetch lets Maven copy the artifact and all it needs into work/jars.
+func (a artifact) fetch(ctx context.Context, work string, progress io.Writer) error {
+	maven, err := exec.LookPath("mvn")
+	if err != nil {
+		return fmt.Errorf("Maven is missing: %s is fetched with it the first time. Install it (Debian: apt install maven, macOS: brew install maven) and start again", a.name)
+	}
+	if err := os.WriteFile(filepath.Join(work, "pom.xml"), fmt.Appendf(nil, pom, a.folder, a.group, a.id, a.version), 0o644); err != nil {
+		return err
+	}
+	fmt.Fprintf(progress, "Fetching %s %s with Maven: once, about %s.\n", a.name, a.version, a.size)
+	cmd := exec.CommandContext(ctx, maven, "--batch-mode", "dependency:copy-dependencies",
+		"-DincludeScope=runtime", "-DoutputDirectory="+filepath.Join(work, "jars"))
+	cmd.Dir = work
+	output, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	cmd.Stderr = cmd.Stdout
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start Maven: %w", err)
+	}
+	problems := reportDownloads(output, a.name, progress)
+	if err := cmd.Wait(); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return fmt.Errorf("Maven could not fetch %s %s (%w). Is the network up? Maven said:\n%s", a.name, a.version, err, strings.Join(problems, "\n"))
+	}
+	fmt.Fprintf(progress, "%s %s is here.\n", a.name, a.version)
+	return nil
+}
+
+// reportDownloads reads Maven's output, says every two seconds how many files have come, and returns its error lines.
+func reportDownloads(output io.Reader, name string, progress io.Writer) (problems []string) {
+	files, said := 0, time.Now()
+	for lines := bufio.NewScanner(output); lines.Scan(); {
+		line := lines.Text()
+		if strings.Contains(line, "Downloaded ") {
+			files++
+		}
+		if strings.Contains(line, "ERROR") && len(problems) < 5 {
+			problems = append(problems, "  "+line)
+		}
+		if time.Since(said) > 2*time.Second {
+			fmt.Fprintf(progress, "  %s: %d files downloaded so far\n", name, files)
+			said = time.Now()
+		}
+	}
+	return problems
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// lock takes the lock file at path, which the kernel frees when this process ends.
+func lock(ctx context.Context, path string) (unlock func(), err error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return func() { file.Close() }, nil
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+			file.Close()
+			return nil, fmt.Errorf("lock %s: %w", path, err)
+		}
+		select {
+		case <-ctx.Done():
+			file.Close()
+			return nil, ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}

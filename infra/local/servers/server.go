@@ -1,0 +1,312 @@
+// Package servers runs the two real servers of the local stack, DynamoDB Local and ElasticMQ, as child processes.
+//
+// They come from Maven by pinned version the first time and from a cache in the user's folder after that. With a data
+// folder their data survives every end, a hard kill included; without one they keep everything in memory.
+package servers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"chatkeeper/infra/local/child"
+)
+
+// Region, Account and the credentials are what clients of the local servers use; the servers accept any.
+const (
+	Region          = "eu-west-1"
+	Account         = "000000000000"
+	AccessKeyID     = "local"
+	SecretAccessKey = "local"
+)
+
+// Options say how a server runs.
+type Options struct {
+	Port     int          // 0: any free one
+	Folder   string       // where its data lies; empty: in memory
+	Progress io.Writer    // told about a first fetch; nil: os.Stderr
+	Log      *slog.Logger // told when the server died and came back; nil: slog.Default()
+}
+
+// Server is a running server. One with a data folder that dies unasked is started again on the same port and data.
+type Server struct {
+	Endpoint string // http://127.0.0.1:port
+
+	name    string
+	port    int
+	health  string
+	command func() *exec.Cmd
+	durable bool
+	log     *slog.Logger
+
+	ctx    context.Context // ends with Stop
+	cancel context.CancelFunc
+	gone   chan struct{} // closed when nothing will be started any more and the last process has ended
+
+	mu      sync.Mutex
+	process *child.Process
+}
+
+const (
+	startDeadline = 30 * time.Second // a cold Java on a busy machine; 2 seconds are usual
+	stopGrace     = 5 * time.Second
+)
+
+// StartDynamoDB starts DynamoDB Local and returns when it answers.
+func StartDynamoDB(ctx context.Context, o Options) (*Server, error) {
+	jars, java, err := prepare(ctx, dynamoDBArtifact, o)
+	if err != nil {
+		return nil, err
+	}
+	return start(ctx, "DynamoDB Local", "CHATKEEPER_DYNAMODB_PORT", "/", o, func(port int) *exec.Cmd {
+		// Telemetry would be the only call that ever leaves the laptop.
+		args := []string{"-Djava.library.path=" + jars, "-cp", filepath.Join(jars, "*"),
+			"software.amazon.dynamodb.services.local.main.ServerRunner",
+			"-sharedDb", "-disableTelemetry", "-port", strconv.Itoa(port)}
+		if o.Folder == "" {
+			args = append(args, "-inMemory")
+		} else {
+			args = append(args, "-dbPath", o.Folder)
+		}
+		return exec.Command(java, append(javaFlags, args...)...)
+	})
+}
+
+// StartElasticMQ starts ElasticMQ, which speaks SQS, and returns when it answers.
+func StartElasticMQ(ctx context.Context, o Options) (*Server, error) {
+	jars, java, err := prepare(ctx, elasticMQArtifact, o)
+	if err != nil {
+		return nil, err
+	}
+	return start(ctx, "ElasticMQ", "CHATKEEPER_ELASTICMQ_PORT", "/health", o, func(port int) *exec.Cmd {
+		args := []string{"-cp", filepath.Join(jars, "*")}
+		for _, setting := range elasticMQSettings(port, o.Folder) {
+			args = append(args, "-D"+setting)
+		}
+		return exec.Command(java, append(append(javaFlags, args...), "org.elasticmq.server.Main")...)
+	})
+}
+
+func elasticMQSettings(port int, folder string) []string {
+	number := strconv.Itoa(port)
+	settings := []string{
+		"node-address.host=127.0.0.1", "node-address.port=" + number,
+		"rest-sqs.bind-hostname=127.0.0.1", "rest-sqs.bind-port=" + number,
+		"rest-stats.enabled=false",
+		"aws.region=" + Region, "aws.accountId=" + Account,
+	}
+	if folder == "" {
+		return settings
+	}
+	// Without WRITE_DELAY=0 the database answers before it has written, and a hard kill loses acknowledged messages.
+	return append(settings,
+		"messages-storage.enabled=true",
+		"messages-storage.uri=jdbc:h2:"+filepath.Join(folder, "elasticmq")+";WRITE_DELAY=0")
+}
+
+// javaFlags start quickly and keep the footprint of a test run small.
+var javaFlags = []string{"-XX:+UseSerialGC", "-Xshare:auto", "-XX:TieredStopAtLevel=1"}
+
+func prepare(ctx context.Context, a artifact, o Options) (jars, java string, err error) {
+	java, err = exec.LookPath("java")
+	if err != nil {
+		return "", "", fmt.Errorf("Java is missing: %s runs on it. Install version 17 or newer (Debian: apt install openjdk-17-jre-headless, macOS: brew install openjdk) and start again", a.name)
+	}
+	progress := o.Progress
+	if progress == nil {
+		progress = os.Stderr
+	}
+	jars, err = a.jars(ctx, progress)
+	if err != nil {
+		return "", "", err
+	}
+	if o.Folder != "" {
+		err = os.MkdirAll(o.Folder, 0o755)
+	}
+	return jars, java, err
+}
+
+func start(ctx context.Context, name, variable, health string, o Options, command func(port int) *exec.Cmd) (*Server, error) {
+	logger := o.Log
+	if logger == nil {
+		logger = slog.Default()
+	}
+	// A free port can be taken by somebody else before Java gets there; another one is tried then.
+	for attempt := 1; ; attempt++ {
+		port, err := choosePort(name, variable, o.Port)
+		if err != nil {
+			return nil, err
+		}
+		s := &Server{
+			Endpoint: "http://127.0.0.1:" + strconv.Itoa(port),
+			name:     name, port: port, health: health, durable: o.Folder != "", log: logger,
+			command: func() *exec.Cmd { return command(port) },
+			gone:    make(chan struct{}),
+		}
+		process, err := s.launch(ctx)
+		if err == nil {
+			s.process = process
+			s.ctx, s.cancel = context.WithCancel(context.Background())
+			go s.supervise(process)
+			return s, nil
+		}
+		if ctx.Err() != nil || o.Port != 0 || attempt == 3 {
+			return nil, err
+		}
+	}
+}
+
+// choosePort returns the port asked for if nobody listens there, or a free one for 0.
+func choosePort(name, variable string, port int) (int, error) {
+	// DynamoDB Local listens on all addresses, so the port must be free on all.
+	listener, err := net.Listen("tcp", ":"+strconv.Itoa(port))
+	if err != nil {
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return 0, fmt.Errorf("port %d is busy, and %s needs it: end the program that listens there, or set %s to another port", port, name, variable)
+		}
+		return 0, fmt.Errorf("port %d for %s: %w", port, name, err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port, nil
+}
+
+// launch starts the process and waits until it answers.
+func (s *Server) launch(ctx context.Context) (*child.Process, error) {
+	var said tail
+	cmd := s.command()
+	cmd.Stdout, cmd.Stderr = &said, &said
+	process, err := child.Start(cmd)
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", s.name, err)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, startDeadline, fmt.Errorf("it did not answer within %v", startDeadline))
+	defer cancel()
+	for !s.answers(ctx) {
+		select {
+		case <-time.After(25 * time.Millisecond):
+		case <-process.Done():
+			if strings.Contains(said.String(), "UnsupportedClassVersionError") {
+				return nil, fmt.Errorf("this Java is too old for %s: install version 17 or newer and start again", s.name)
+			}
+			return nil, fmt.Errorf("%s ended at its start (%v): %s", s.name, process.Err(), said.String())
+		case <-ctx.Done():
+			process.Kill()
+			return nil, fmt.Errorf("start %s: %w: %s", s.name, context.Cause(ctx), said.String())
+		}
+	}
+	return process, nil
+}
+
+// answers asks for any HTTP answer at all: DynamoDB Local has no health check and answers 400 to an unsigned request.
+func (s *Server) answers(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Endpoint+s.health, nil)
+	if err != nil {
+		return false
+	}
+	response, err := healthClient.Do(request)
+	if err != nil {
+		return false
+	}
+	response.Body.Close()
+	return response.StatusCode < 500
+}
+
+var healthClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
+// supervise brings a durable server back when it died unasked. One in memory stays dead: an empty server in its place
+// would look like lost data.
+func (s *Server) supervise(process *child.Process) {
+	defer close(s.gone)
+	for {
+		select {
+		case <-s.ctx.Done():
+			process.Stop(stopGrace)
+			return
+		case <-process.Done():
+		}
+		if s.ctx.Err() != nil {
+			return
+		}
+		if !s.durable {
+			s.log.Error("server ended; it kept everything in memory and is not started again", "server", s.name, "error", process.Err())
+			return
+		}
+		s.log.Warn("server ended and is started again on its data", "server", s.name, "error", process.Err())
+		next, err := s.launch(s.ctx)
+		for err != nil {
+			select {
+			case <-s.ctx.Done():
+				return
+			case <-time.After(time.Second):
+			}
+			s.log.Error("server does not start again", "server", s.name, "error", err)
+			next, err = s.launch(s.ctx)
+		}
+		s.mu.Lock()
+		s.process, process = next, next
+		s.mu.Unlock()
+		s.log.Info("server is back", "server", s.name)
+	}
+}
+
+// Kill ends the server as kill -9 does. One with a data folder comes back by itself; WaitUntilUp waits for that.
+func (s *Server) Kill() {
+	s.mu.Lock()
+	process := s.process
+	s.mu.Unlock()
+	process.Kill()
+}
+
+// WaitUntilUp returns when the server answers, or with the context's error.
+func (s *Server) WaitUntilUp(ctx context.Context) error {
+	for !s.answers(ctx) {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %s: %w", s.name, ctx.Err())
+		case <-time.After(25 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// Stop ends the server, kindly at first. It may be called more than once.
+func (s *Server) Stop() {
+	s.cancel()
+	<-s.gone
+}
+
+// tail keeps the end of what a server said, for the one line that tells why it did not start.
+type tail struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.text = append(t.text, p...)
+	if extra := len(t.text) - 2000; extra > 0 {
+		t.text = t.text[extra:]
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return strings.TrimSpace(string(t.text))
+}

@@ -1,0 +1,52 @@
+package serverstest
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+)
+
+func TestTablesAreThoseOfTheTemplate(t *testing.T) {
+	t.Parallel()
+	tables := Tables(t)
+	for _, want := range []struct{ table, index string }{{"ChatsTable", "byOwner"}, {"TeamTable", "byChange"}} {
+		described, err := DynamoDB(t).DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: aws.String(tables[want.table])})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var indexes []string
+		for _, i := range described.Table.GlobalSecondaryIndexes {
+			indexes = append(indexes, *i.IndexName)
+		}
+		for _, i := range described.Table.LocalSecondaryIndexes {
+			indexes = append(indexes, *i.IndexName)
+		}
+		if !slices.Contains(indexes, want.index) {
+			t.Errorf("%s has the indexes %v, want %s among them", want.table, indexes, want.index)
+		}
+		if described.Table.LatestStreamArn == nil {
+			t.Errorf("%s has no stream", want.table)
+		}
+	}
+}
+
+func TestQueuesAreThoseOfTheTemplate(t *testing.T) {
+	t.Parallel()
+	queues := Queues(t)
+	got, err := SQS(t).GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
+		QueueUrl: aws.String(queues["InboundQueue"]), AttributeNames: []sqstypes.QueueAttributeName{"All"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := got.Attributes["VisibilityTimeout"]; v != "180" {
+		t.Errorf("visibility time-out is %q, want 180", v)
+	}
+	if got.Attributes["RedrivePolicy"] == "" {
+		t.Error("the queue has no dead-letter queue")
+	}
+}
