@@ -15,8 +15,8 @@ type node []byte
 // get returns the member of an object by its name; the last one if it stands there twice.
 func (n node) get(name string) node {
 	var found node
-	n.members(func(key string, value node) {
-		if key == name {
+	n.members(func(key []byte, value node) {
+		if string(key) == name {
 			found = value
 		}
 	})
@@ -32,14 +32,17 @@ func (n node) find(path ...string) node {
 }
 
 // members visits the members of an object in their order.
-func (n node) members(visit func(key string, value node)) {
+func (n node) members(visit func(key []byte, value node)) {
 	if !n.isObject() {
 		return
 	}
 	i := skipSpace(n, 1)
 	for i < len(n) && n[i] == '"' {
 		end := skipString(n, i)
-		key := node(n[i:end]).text()
+		key := []byte(n[i+1 : max(i+1, end-1)])
+		if bytes.IndexByte(key, '\\') >= 0 {
+			key = []byte(node(n[i:end]).text())
+		}
 		i = skipSpace(n, skipSpace(n, end)+1) // over the colon
 		if i >= len(n) {
 			return

@@ -1,6 +1,7 @@
 package whatsapp
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -22,7 +23,7 @@ const maxDepth = 64
 //
 // The only error is ErrNotJSON: the body is no JSON object, or nested deeper than encoding/json reads (10,000 levels).
 func Split(raw []byte, receivedAt time.Time) ([]Update, error) {
-	raw = raw[skipSpace(raw, 0):]
+	raw = storable(raw[skipSpace(raw, 0):])
 	if !json.Valid(raw) || !node(raw).isObject() {
 		return nil, ErrNotJSON
 	}
@@ -79,8 +80,8 @@ func business(value node) (id, display string) {
 func (s *splitter) value(from Update, value node, standby bool) {
 	var contacts []Contact
 	var messages, statuses, echoes, history, inner node
-	value.members(func(key string, member node) {
-		switch key {
+	value.members(func(key []byte, member node) {
+		switch string(key) {
 		case "metadata":
 			from.Number, from.Display = label(member.get("phone_number_id")), label(member.get("display_phone_number"))
 		case "contacts":
@@ -169,25 +170,44 @@ func isIdentityChange(u Update) bool {
 	return (u.Kind == KindMessage || u.Kind == KindStandbyMessage) && node(u.Body).get("type").text() == "system"
 }
 
-// fit reduces an Update that is too large or too deep.
+// fit makes an Update that is too large or too deep smaller: by spelling its characters as themselves, where WhatsApp writes six
+// bytes for each that is not ASCII, and if that is not enough by dropping all but ids, identities, type and timestamp.
 func (u Update) fit() Update {
-	const around = 8 << 10 // all that is not the body: labels are limited
-	if len(u.Body) <= MaxUpdateSize-around && node(u.Body).depth() <= maxDepth {
+	const aroundBody = 16 << 10 // labels are limited, so that this is always enough
+	fits := func(body node) bool { return len(body) <= MaxUpdateSize-aroundBody && body.depth() <= maxDepth }
+	if fits(node(u.Body)) {
 		return u
 	}
-	kept := map[string]json.RawMessage{}
-	node(u.Body).members(func(key string, value node) {
-		if keptWhenTrimmed[key] && len(value) <= 2*maxMessageID && !value.isArray() && !value.isObject() {
-			kept[key] = json.RawMessage(value)
+	if dense := unescaped(u.Body); dense != nil && fits(dense) {
+		u.Body = json.RawMessage(dense)
+		return u
+	}
+	kept := map[string]string{"id": updateID(u.Body)}
+	node(u.Body).members(func(key []byte, value node) {
+		if text := value.text(); keptWhenTrimmed[string(key)] && text != "" {
+			kept[string(key)] = boundedID(text, maxMessageID)
 		}
 	})
-	if kept["id"] == nil {
-		id, _ := json.Marshal(updateID(u.Body)) // a string always marshals
-		kept["id"] = id
-	}
-	u.Body, _ = json.Marshal(kept) // valid as it was received
+	u.Body, _ = json.Marshal(kept) // texts always marshal
 	u.Trimmed = true
 	return u
+}
+
+// unescaped spells JSON without escapes for characters that need none, and without white space.
+func unescaped(body []byte) node {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber() // numbers stay as they are spelled
+	var value any
+	if decoder.Decode(&value) != nil {
+		return nil
+	}
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if encoder.Encode(value) != nil {
+		return nil
+	}
+	return storable(bytes.TrimSuffix(out.Bytes(), []byte("\n")))
 }
 
 // keptWhenTrimmed names ids, identities, type and timestamp of messages and statuses.
