@@ -2,7 +2,10 @@
 // Unknown rather than guess: rules route by what it says, and "unknown" is a value they can name.
 package detect
 
-import "strings"
+import (
+	"strings"
+	"sync"
+)
 
 // Unknown is what Language and Country say when they can't tell.
 const Unknown = "unknown"
@@ -23,8 +26,9 @@ func Country(userID, phone string) string {
 	if len(digits) < shortestPhone || len(digits) > longestPhone || strings.Trim(digits, "0123456789") != "" {
 		return Unknown
 	}
+	codes := callingCodes()
 	for n := longestPrefix; n > 0; n-- {
-		if country, found := callingCodes[digits[:n]]; found {
+		if country, found := codes[digits[:n]]; found {
 			return country
 		}
 	}
@@ -53,8 +57,8 @@ const countries = "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE B
 	"PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN " +
 	"TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW"
 
-// callingCodes maps the first digits of a phone number to its country; the longest that fits counts.
-var callingCodes = func() map[string]string {
+// callingCodes maps the first digits of a phone number to its country; the longest that fits counts. Made at first use.
+var callingCodes = sync.OnceValue(func() map[string]string {
 	codes := make(map[string]string, 320)
 	for line := range strings.Lines(callingCodeTable) {
 		country, prefixes, _ := strings.Cut(strings.TrimSpace(line), " ")
@@ -63,7 +67,7 @@ var callingCodes = func() map[string]string {
 		}
 	}
 	return codes
-}()
+})
 
 // callingCodeTable is a line for each country: its calling code, or where the code is shared, what follows it too.
 // Facts of ITU-T E.164 and of the North American Numbering Plan, as of 2026.

@@ -23,7 +23,7 @@ func TestCountry(t *testing.T) {
 		{"", "77012345678", "KZ"},
 		{"", "79161234567", "RU"},
 		{"", "447911123456", "GB"},
-		{"", "447781123456", "GB"}, // Guernsey, which shares the code
+		{"", "447781123456", "GB"},  // Guernsey, which shares the code
 		{"", "5215512345678", "MX"}, // WhatsApp's older form with a 1
 		{"", "5511912345678", "BR"},
 		{"", "551112345678", "BR"},
@@ -114,7 +114,7 @@ func TestCountryIsOneThatExists(t *testing.T) {
 	for country := range strings.FieldsSeq(countries) {
 		listed[country] = true
 	}
-	for prefix, country := range callingCodes {
+	for prefix, country := range callingCodes() {
 		if !listed[country] || len(prefix) > longestPrefix {
 			t.Errorf("calling code %s of %s", prefix, country)
 		}
