@@ -1,0 +1,165 @@
+// Command assigner takes customer messages to their Chats and gives waiting Chats to people. It alone chooses owners
+// automatically. One function, two event sources, a file for each: inbound.go and pools.go.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"chatkeeper/shared/chat"
+	"chatkeeper/shared/dynamo"
+	"chatkeeper/shared/queue"
+)
+
+// assigner handles the records of both queues.
+type assigner struct {
+	store   *dynamo.Store
+	queues  queues
+	secret  chat.Secret
+	inbound string // queue URL
+	pools   string // queue URL
+	now     func() time.Time
+}
+
+// queues are the two calls that the assigner makes to SQS.
+type queues interface {
+	SendAll(ctx context.Context, url string, entries []queue.Entry) error
+	Delay(ctx context.Context, url string, receipts []string, d time.Duration) error
+}
+
+// reserve is the part of the invocation's time that is kept for handing back what could not be done.
+const reserve = 5 * time.Second
+
+// handle takes the records of one batch. Message groups go side by side, the records of a group one after the other;
+// once one fails, it and all later ones of its group are reported, so that their order stays. If any of the batch was
+// received before, a crash may have been the cause, and then everything goes one by one, so that what did nothing wrong
+// is done before it can be taken down again.
+func (a *assigner) handle(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-reserve))
+		defer cancel()
+	}
+	groups := byGroup(event.Records)
+	failed := make([][]events.SQSMessage, len(groups))
+	if receivedBefore(event.Records) {
+		for i, g := range groups {
+			failed[i] = a.group(ctx, g)
+		}
+	} else {
+		var all sync.WaitGroup
+		for i, g := range groups {
+			all.Go(func() { failed[i] = a.group(ctx, g) })
+		}
+		all.Wait()
+	}
+	return a.handBack(context.WithoutCancel(ctx), failed), nil
+}
+
+// group handles the records of one message group and returns those that must come again.
+func (a *assigner) group(ctx context.Context, records []events.SQSMessage) []events.SQSMessage {
+	if isPools(records[0]) {
+		if err := safely(func() error { return a.signals(ctx, records) }); err != nil {
+			a.report(ctx, records[0], err)
+			return records
+		}
+		return nil
+	}
+	for i, r := range records {
+		if err := safely(func() error { return a.update(ctx, r.Body) }); err != nil {
+			a.report(ctx, r, err)
+			return records[i:]
+		}
+	}
+	return nil
+}
+
+func isPools(r events.SQSMessage) bool {
+	return strings.HasSuffix(r.EventSourceARN, "-pools.fifo")
+}
+
+// handBack reports what failed, and asks for it again after a pause that doubles with every failure, so that one lost
+// race does not hold a customer up for the queue's whole visibility time-out.
+func (a *assigner) handBack(ctx context.Context, failed [][]events.SQSMessage) events.SQSEventResponse {
+	var response events.SQSEventResponse
+	for _, records := range failed {
+		if len(records) == 0 {
+			continue
+		}
+		url := a.inbound
+		if isPools(records[0]) {
+			url = a.pools
+		}
+		var receipts []string
+		for _, r := range records {
+			response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: r.MessageId})
+			receipts = append(receipts, r.ReceiptHandle)
+		}
+		if err := a.queues.Delay(ctx, url, receipts, pauseAfter(received(records[0]))); err != nil {
+			slog.WarnContext(ctx, "could not shorten the wait", "error", err)
+		}
+	}
+	return response
+}
+
+// pauseAfter is how long a message waits after its nth failure: 1 s, doubled each time, at most a minute. The ten tries
+// that the queues allow take about four minutes.
+func pauseAfter(n int) time.Duration {
+	return min(time.Second<<min(max(n-1, 0), 10), time.Minute)
+}
+
+func (a *assigner) report(ctx context.Context, r events.SQSMessage, err error) {
+	slog.ErrorContext(ctx, "record failed", "message", r.MessageId, "received", received(r), "error", err)
+}
+
+// safely turns a panic into the failure of one record.
+func safely(do func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return do()
+}
+
+func byGroup(records []events.SQSMessage) [][]events.SQSMessage {
+	var groups [][]events.SQSMessage
+	at := map[string]int{}
+	for _, r := range records {
+		g := r.Attributes["MessageGroupId"]
+		i, ok := at[g]
+		if !ok {
+			i = len(groups)
+			at[g] = i
+			groups = append(groups, nil)
+		}
+		groups[i] = append(groups[i], r)
+	}
+	return groups
+}
+
+func receivedBefore(records []events.SQSMessage) bool {
+	for _, r := range records {
+		if received(r) > 1 {
+			return true
+		}
+	}
+	return false
+}
+
+func received(r events.SQSMessage) int {
+	n := 1
+	_, _ = fmt.Sscan(r.Attributes["ApproximateReceiveCount"], &n)
+	return n
+}
+
+// errOutOfTime: the invocation's time ends before the work does.
+var errOutOfTime = errors.New("out of time")

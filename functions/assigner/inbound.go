@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"chatkeeper/shared/assign"
+	"chatkeeper/shared/chat"
+	"chatkeeper/shared/detect"
+	"chatkeeper/shared/dynamo"
+	"chatkeeper/shared/whatsapp"
+)
+
+// attempts bounds how often one delivery begins again. Each repetition means that somebody else changed the Chat or its
+// identities meanwhile; after that many the queue delivers again.
+const attempts = 12
+
+// Sizes that keep a Chat's item below 1 KB.
+const (
+	previewSize = 80
+	nameSize    = 40
+)
+
+// update takes one of WhatsApp's updates to where it belongs. It is safe to repeat: whatever was stored before is found.
+func (a *assigner) update(ctx context.Context, body string) error {
+	u, err := whatsapp.ParseUpdate(body)
+	if err != nil {
+		return err
+	}
+	switch u.Kind {
+	case whatsapp.KindStatus, whatsapp.KindStandbyStatus:
+		return a.status(ctx, u.Status())
+	case whatsapp.KindOther:
+		dropped(ctx, u, "no message")
+		return nil
+	}
+	m := u.Message()
+	switch m.Effect() {
+	case whatsapp.Opens:
+		return a.repeat(ctx, func(first bool) error { return a.receive(ctx, m, !first) })
+	case whatsapp.Ignored:
+		dropped(ctx, u, "nobody's")
+		return nil
+	}
+	kept := false
+	err = a.repeat(ctx, func(bool) (err error) { kept, err = a.keep(ctx, m); return err })
+	if err == nil && !kept {
+		dropped(ctx, u, "no chat")
+	}
+	return err
+}
+
+// dropped counts an update that belongs in no Chat.
+func dropped(ctx context.Context, u whatsapp.Update, because string) {
+	slog.InfoContext(ctx, "dropped", "kind", u.Kind, "field", u.Field, "because", because)
+}
+
+// repeat does what is refused again until it is not, a bounded number of times.
+func (a *assigner) repeat(ctx context.Context, do func(first bool) error) error {
+	var err error
+	for n := range attempts {
+		if err = do(n == 0); err == nil || !dynamo.Again(err) {
+			return err
+		}
+		if pause := dynamo.Pause(ctx, n, err); pause != nil {
+			return errors.Join(err, pause)
+		}
+	}
+	return err
+}
+
+// receive takes a customer's message to its Chat: steps 1 to 7 of the protocol. [dynamo.ErrRefused] means begin again,
+// with strong reads. The order of the steps and the crash points between them are in the comment of package dynamo.
+func (a *assigner) receive(ctx context.Context, m whatsapp.Message, strong bool) error {
+	arrival := a.arrival(m)
+	where, err := a.find(ctx, m, arrival.Message.Key, strong)
+	if err != nil {
+		return err
+	}
+	if where.chat == "" {
+		return a.create(ctx, m, arrival, where)
+	}
+	c, err := a.store.Deliver(ctx, where.chat, arrival)
+	if err == nil {
+		return a.store.PutMessage(ctx, where.chat, arrival.Message)
+	}
+	if !errors.Is(err, dynamo.ErrRefused) || c == nil || c.Status == chat.Merged {
+		return err
+	}
+	if stored, err := a.store.Has(ctx, *c, arrival.Message.Key); stored || err != nil {
+		return err
+	}
+	if c.Status == chat.Open {
+		return a.store.Late(ctx, *c, arrival)
+	}
+	return a.open(ctx, *c, arrival)
+}
+
+// create begins a Chat at the address of the user id, so that its item is found without an alias; without a user id, at
+// a random one.
+func (a *assigner) create(ctx context.Context, m whatsapp.Message, arrival chat.Arrival, where place) error {
+	c := chat.Chat{ID: where.user, Number: m.Number, Customer: chat.Customer{
+		UserID: m.Customer.UserID, Phone: where.phoneToLink, Username: arrival.Username, Profile: arrival.Profile,
+		Language: assign.Unknown, Country: detect.Country(m.Customer.UserID, m.Customer.Phone),
+	}}
+	if c.ID == "" {
+		c.ID = chat.RandomID()
+	}
+	var links []chat.Link
+	if where.phoneToLink != "" {
+		links = append(links, chat.Link{Address: where.phone, Since: arrival.Message.Key})
+	}
+	if err := a.open(ctx, c, arrival, links...); err != nil {
+		return err
+	}
+	if m.Customer.Phone != where.phoneToLink {
+		return dynamo.ErrRefused // begin again: the phone number still leads to the person who had it before
+	}
+	return nil
+}
+
+// open is the routing event: the message opens the Chat, and the rules in force say where it waits. All of it is one
+// transaction; the waiting entry's stream record is the signal to serve the pool.
+func (a *assigner) open(ctx context.Context, c chat.Chat, arrival chat.Arrival, links ...chat.Link) error {
+	if arrival.Language != "" {
+		c.Customer.Language = arrival.Language
+	}
+	rules, err := a.rules(ctx)
+	if err != nil {
+		return err
+	}
+	now := a.now()
+	placed := c.Place(arrival.Message, rules.Rules, rules.Version, rules.Settings, now)
+	change := c.Opens(now, placed, arrival)
+	change.Links = links
+	return a.store.Commit(ctx, change)
+}
+
+// rules reads the rules in force. The message of the log line is what the alarm in template.yaml looks for.
+func (a *assigner) rules(ctx context.Context) (dynamo.InForce, error) {
+	rules, err := a.store.InForce(ctx)
+	if err == nil && rules.Broken != nil {
+		slog.ErrorContext(ctx, "rules not loadable", "saved", rules.Saved, "inForce", rules.Version, "error", rules.Broken)
+	}
+	return rules, err
+}
+
+// keep stores what neither opens a Chat nor moves it forward, if there is a Chat to keep it on; else it reports false.
+// A system message also says that a customer's identities changed; that is done first.
+func (a *assigner) keep(ctx context.Context, m whatsapp.Message) (bool, error) {
+	arrival := a.arrival(m)
+	where, err := a.find(ctx, m, arrival.Message.Key, true)
+	if err != nil || where.chat == "" {
+		return false, err
+	}
+	c, err := a.store.Chat(ctx, where.chat)
+	if err != nil || c == nil {
+		return false, err
+	}
+	if stored, err := a.store.Has(ctx, *c, arrival.Message.Key); stored || err != nil {
+		return true, err
+	}
+	return true, a.store.Keep(ctx, *c, arrival, m.Effect() == whatsapp.Keeps)
+}
+
+// status notes what became of a message of ours, on the Chat it was sent in.
+func (a *assigner) status(ctx context.Context, s whatsapp.Status) error {
+	if s.Rank() == 0 || s.Customer == (whatsapp.Identity{}) {
+		slog.InfoContext(ctx, "dropped", "kind", whatsapp.KindStatus, "because", "nobody's")
+		return nil
+	}
+	user, phone := a.addresses(s.Number, s.Customer)
+	leads, err := a.store.Find(ctx, user, phone, false)
+	if err != nil {
+		return err
+	}
+	lead := leads.User
+	if lead == nil {
+		lead = leads.Phone
+	}
+	if lead == nil {
+		slog.InfoContext(ctx, "dropped", "kind", whatsapp.KindStatus, "because", "no chat")
+		return nil
+	}
+	return a.store.Delivered(ctx, lead.Chat, a.secret.Key(0, s.ID).Mark(), s.Status, s.Rank(), s.At, s.ErrorCodes)
+}
+
+// arrival is the message as the Chat takes it.
+func (a *assigner) arrival(m whatsapp.Message) chat.Arrival {
+	kind := m.Type
+	if m.Type == whatsapp.TypeUnsupported && m.Original != "" {
+		kind = m.Original
+	}
+	arrival := chat.Arrival{
+		Username: chat.Cut(m.Username, nameSize),
+		Profile:  chat.Cut(m.Name, nameSize),
+		Message: chat.Message{
+			Key: a.secret.Key(m.At, m.ID), WAMID: m.ID, Direction: chat.Direction(m.Direction), Type: kind, Text: m.Text,
+			ReplyID: m.ReplyID, AdSource: m.AdSource, Quoted: m.Quoted, Target: m.Target, Content: m.Content,
+			Source: source(m), Errors: m.ErrorCodes, Arrived: time.UnixMilli(m.ReceivedAt).UTC(),
+		},
+	}
+	if m.Direction == whatsapp.Out {
+		arrival.Username, arrival.Profile = "", ""
+	}
+	if m.Effect() == whatsapp.Opens || m.Kind == whatsapp.KindEcho || m.Kind == whatsapp.KindHistory {
+		arrival.Preview = preview(m.Text, kind)
+	}
+	if language := detect.Language(m.Text); m.Direction == whatsapp.In && language != assign.Unknown {
+		arrival.Language = language
+	}
+	return arrival
+}
+
+// preview is what a list shows: the text, or the type where there is none.
+func preview(text, kind string) string {
+	if text == "" {
+		text = "[" + kind + "]"
+	}
+	return chat.Cut(text, previewSize)
+}
+
+// source says where a message came from, if not from the customer's phone to the business.
+func source(m whatsapp.Message) string {
+	switch {
+	case m.Kind != whatsapp.KindMessage:
+		return string(m.Kind)
+	case m.Group != "":
+		return "group"
+	case m.Effect() != whatsapp.Opens:
+		return "aside"
+	}
+	return ""
+}

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"chatkeeper/shared/assign"
+	"chatkeeper/shared/chat"
+	"chatkeeper/shared/dynamo"
+	"chatkeeper/shared/queue"
+)
+
+// pageSize is how many waiting entries are read at once. The head is nearly always the one that is served.
+const pageSize = 25
+
+// signals serves the pool that a group of records names. One FIFO group per pool means that a pool is served by one
+// invocation at a time, and so several signals at once are as good as one.
+func (a *assigner) signals(ctx context.Context, records []events.SQSMessage) error {
+	var all queue.Signal
+	for _, r := range records {
+		s, err := queue.ParseSignal(r.Body)
+		if err != nil {
+			return err
+		}
+		all.Pool = s.Pool
+		all.Chats = append(all.Chats, s.Chats...)
+	}
+	err := a.serve(ctx, all)
+	if !errors.Is(err, errOutOfTime) && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	// The cause is this invocation's: the signal that began it must not make the next one look like a repetition.
+	entry := all.Entry(records[0].MessageId + " " + records[0].Attributes["ApproximateReceiveCount"])
+	return a.queues.SendAll(context.WithoutCancel(ctx), a.pools, []queue.Entry{entry})
+}
+
+// serve gives the waiting Chats of a pool to its people, in order, until none waits or nobody can take one.
+//
+// Who repairs what: one transaction gives one Chat, so a crash anywhere leaves whole assignments and the signal, which
+// comes again. When nobody is found the pool is first listed in the directory and the roster then read once more: the
+// dispatcher reads the directory after a person's change is committed, so whoever comes second sees the other, and no
+// wake-up is lost. A pool that is found empty is taken out of the directory only if nobody listed it meanwhile.
+func (a *assigner) serve(ctx context.Context, signal queue.Signal) error {
+	pool, err := assign.ParsePool(signal.Pool)
+	if err != nil {
+		return err
+	}
+	s := &serving{assigner: a, pool: pool, signal: signal}
+	for lost := 0; ; {
+		if ctx.Err() != nil {
+			return errOutOfTime
+		}
+		done, err := s.next(ctx)
+		switch {
+		case err == nil && done:
+			return nil
+		case err == nil:
+			lost = 0
+			continue
+		case !dynamo.Again(err) || lost == attempts:
+			return fmt.Errorf("serve %s: %w", pool, err)
+		}
+		lost++
+		if dynamo.Pause(ctx, lost, err) != nil {
+			return errOutOfTime
+		}
+	}
+}
+
+type serving struct {
+	*assigner
+	pool   assign.Pool
+	signal queue.Signal
+}
+
+// next serves one Chat. It reports true when there is nothing left to do for this signal.
+func (s *serving) next(ctx context.Context) (done bool, err error) {
+	page, err := s.store.Waiting(ctx, s.signal.Pool, "", pageSize)
+	if err != nil {
+		return false, err
+	}
+	if len(page.Entries) == 0 {
+		return s.empty(ctx)
+	}
+	people, err := s.store.People(ctx)
+	if err != nil {
+		return false, err
+	}
+	// The head decides for all: every member of a pool may take every Chat of it, and strategies differ in whom they
+	// choose, not in whether there is anybody.
+	head := page.Entries[0]
+	choice := assign.Choose(s.pool, head.Strategy, people, nil, s.now())
+	if choice.Person == nil {
+		return s.nobody(ctx, page.Entries)
+	}
+	return false, s.assign(ctx, head, choice)
+}
+
+// empty takes the pool out of the directory. The token is read before the pool is looked at once more, so that a Chat
+// which began to wait, and was listed, in between keeps the pool listed.
+func (s *serving) empty(ctx context.Context) (done bool, err error) {
+	token, err := s.store.Listed(ctx, s.signal.Pool)
+	if err != nil || token == "" {
+		return err == nil, err
+	}
+	page, err := s.store.Waiting(ctx, s.signal.Pool, "", 1)
+	if err != nil || len(page.Entries) > 0 {
+		return false, err
+	}
+	return true, s.store.Unlist(ctx, s.signal.Pool, token)
+}
+
+// assign gives the Chat to the person chosen, if both are still as they were read.
+func (s *serving) assign(ctx context.Context, e chat.Entry, choice assign.Choice) error {
+	c, err := s.store.Chat(ctx, e.Chat)
+	if err != nil {
+		return err
+	}
+	if c == nil || !c.Waiting() || c.Routed != e.Routed {
+		return dynamo.ErrRefused // the entry that was read is gone by now
+	}
+	now := s.now()
+	auto := chat.Auto{Person: *choice.Person, Pool: s.pool, Now: now, At: choice.AssignedAt}
+	return s.store.Commit(ctx, c.Assigned(now, auto, s.decision(e).With(choice)))
+}
+
+func (s *serving) decision(e chat.Entry) assign.Decision {
+	return assign.Decision{RulesVersion: e.RulesVersion, RuleID: e.RuleID, RuleName: e.RuleName, Pool: e.Pool,
+		Strategy: e.Strategy, Priority: e.Priority, WaitingSince: e.Since.UnixMilli()}
+}
+
+// nobody can take a Chat of the pool. Before the signal is forgotten: the pool is listed, Chats that were routed by older
+// rules are routed again, the roster is read once more, and the reason is put on record once.
+func (s *serving) nobody(ctx context.Context, entries []chat.Entry) (done bool, err error) {
+	if err := s.store.List(ctx, s.signal.Pool); err != nil {
+		return false, err
+	}
+	rules, err := s.rules(ctx)
+	if err != nil {
+		return false, err
+	}
+	if entries, err = s.withNamed(ctx, entries); err != nil {
+		return false, err
+	}
+	rerouted := false
+	for _, e := range entries {
+		if e.RulesVersion >= rules.Version {
+			continue
+		}
+		routed, err := s.store.Reroute(ctx, e, rules, s.now())
+		if err != nil {
+			return false, err
+		}
+		rerouted = rerouted || routed
+	}
+	if rerouted {
+		return false, nil
+	}
+	people, err := s.store.People(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, e := range entries {
+		choice := assign.Choose(s.pool, e.Strategy, people, nil, s.now())
+		if choice.Person != nil {
+			return false, nil
+		}
+		if e.Because == choice.Nobody {
+			continue
+		}
+		if err := s.unserved(ctx, e, choice); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// withNamed adds the entries of the Chats that the signal names: they may stand behind the page that was read.
+func (s *serving) withNamed(ctx context.Context, entries []chat.Entry) ([]chat.Entry, error) {
+	known := map[string]bool{}
+	for _, e := range entries {
+		known[e.Chat] = true
+	}
+	for _, id := range s.signal.Chats {
+		if known[id] {
+			continue
+		}
+		known[id] = true
+		e, err := s.store.Entry(ctx, id, s.signal.Pool)
+		if err != nil {
+			return nil, err
+		}
+		if e != nil {
+			entries = append(entries, *e)
+		}
+	}
+	return entries, nil
+}
+
+func (s *serving) unserved(ctx context.Context, e chat.Entry, choice assign.Choice) error {
+	decision := s.decision(e).With(choice)
+	return s.store.Unserved(ctx, e, chat.Event{
+		Epoch: e.Epoch, At: s.now(), Type: chat.Nobody, Status: chat.Open, Routed: e.Routed, Decision: &decision,
+		By: chat.Actor{Kind: chat.ByRule, ID: e.RuleID, Name: e.RuleName},
+	})
+}

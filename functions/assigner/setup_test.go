@@ -1,0 +1,177 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"chatkeeper/infra/local/seed"
+	"chatkeeper/infra/local/servers/serverstest"
+	"chatkeeper/shared/chat"
+	"chatkeeper/shared/dynamo"
+	"chatkeeper/shared/invariant"
+	"chatkeeper/shared/queue"
+	"chatkeeper/shared/team"
+	"chatkeeper/shared/whatsapp"
+)
+
+// world is an assigner over tables and queues of its own.
+type world struct {
+	testing.TB
+	*assigner
+	tables map[string]string
+}
+
+var testSecret = chat.Secret("a secret of tests")
+
+// newWorld makes a world with these people, the seed's settings, and the seed's rules.
+func newWorld(t testing.TB, people ...team.Person) *world {
+	t.Helper()
+	tables, queues := serverstest.Tables(t), serverstest.Queues(t)
+	w := &world{TB: t, tables: tables, assigner: &assigner{
+		store:   dynamo.New(serverstest.DynamoDB(t), tables["ChatsTable"], tables["TeamTable"]),
+		queues:  queue.NewSender(serverstest.SQS(t)),
+		secret:  testSecret,
+		inbound: queues["InboundQueue"],
+		pools:   queues["PoolsQueue"],
+		now:     dynamo.Now,
+	}}
+	w.must(w.store.SaveSettings(t.Context(), seed.Settings))
+	for _, p := range people {
+		w.must(w.store.AddPerson(t.Context(), p, dynamo.Now()))
+	}
+	w.saveRules(seed.Rules)
+	return w
+}
+
+func (w *world) saveRules(doc string) {
+	w.Helper()
+	f, err := w.store.InForce(w.Context())
+	w.must(err)
+	w.must(w.store.SaveRules(w.Context(), doc, "alex", f.Saved, dynamo.Now()))
+}
+
+// everyoneInTurn is a rules document without rules.
+const everyoneInTurn = `{"rules": [], "otherwise": {"to": [{"team": "everyone", "strategy": "round_robin"}]}}`
+
+// agent is somebody online with a capacity; 0 is none.
+func agent(id string, capacity int, teams ...string) team.Person {
+	p := team.Person{ID: id, Name: id, Role: team.Agent, Active: true, Availability: team.Online, Capacity: capacity,
+		Limit: capacity, Weight: 1, Teams: teams}
+	if capacity == 0 {
+		p.Limit = team.NoLimit
+	}
+	return p
+}
+
+func (w *world) must(err error) {
+	w.Helper()
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+var lastMessage atomic.Int64
+
+// text is a delivery of a customer's text with an id of its own.
+func text(userID, phone, body string, at time.Time) map[string]any {
+	m := map[string]any{
+		"id": fmt.Sprintf("wamid.test%d", lastMessage.Add(1)), "timestamp": fmt.Sprint(at.Unix()),
+		"type": "text", "text": map[string]any{"body": body},
+	}
+	if phone != "" {
+		m["from"] = phone
+	}
+	if userID != "" {
+		m["from_user_id"] = userID
+	}
+	return m
+}
+
+// of makes another type of the message.
+func of(m map[string]any, kind string, content any) map[string]any {
+	delete(m, "text")
+	m["type"], m[kind] = kind, content
+	return m
+}
+
+// updates takes messages apart as the webhook does.
+func (w *world) updates(field string, messages ...map[string]any) []string {
+	w.Helper()
+	list := "messages"
+	if field == "smb_message_echoes" {
+		list = "message_echoes"
+	}
+	raw, err := json.Marshal(map[string]any{"object": "whatsapp_business_account", "entry": []any{map[string]any{
+		"id": "1", "changes": []any{map[string]any{"field": field, "value": map[string]any{
+			"messaging_product": "whatsapp", list: messages,
+			"metadata": map[string]any{"phone_number_id": seed.SupportNumber, "display_phone_number": "15550100001"},
+		}}}}}})
+	w.must(err)
+	split, err := whatsapp.Split(raw, time.Now())
+	w.must(err)
+	var bodies []string
+	for _, u := range split {
+		bodies = append(bodies, u.Encode())
+	}
+	return bodies
+}
+
+// receives delivers messages one after the other, as the queue would.
+func (w *world) receives(messages ...map[string]any) {
+	w.Helper()
+	for _, body := range w.updates("messages", messages...) {
+		w.must(w.update(w.Context(), body))
+	}
+}
+
+// signal serves a pool as the queue would.
+func (w *world) serves(pool string, chats ...string) {
+	w.Helper()
+	w.must(w.serve(w.Context(), queue.Signal{Pool: pool, Chats: chats}))
+}
+
+// checked fails the test for every breach of an invariant, and returns the tables' content.
+func (w *world) checked() invariant.Snapshot {
+	w.Helper()
+	all, err := w.store.Snapshot(w.Context())
+	w.must(err)
+	for _, b := range invariant.Check(all, 0) {
+		w.Error(b)
+	}
+	return all
+}
+
+// only is the one Chat that there must be.
+func (w *world) only() chat.Chat {
+	w.Helper()
+	all := w.checked()
+	if len(all.Chats) != 1 {
+		w.Fatalf("there are %d Chats, want 1", len(all.Chats))
+	}
+	return all.Chats[0]
+}
+
+// closes closes a Chat as its Assignee would.
+func (w *world) closes(id string) {
+	w.Helper()
+	_, err := w.store.Update(w.Context(), id, func(c chat.Chat) (*chat.Change, error) {
+		if c.Status != chat.Open || c.Owner == "" {
+			return nil, errors.New("nothing to close")
+		}
+		change := c.Closes(dynamo.Now(), chat.Actor{Kind: chat.ByPerson, ID: c.Owner})
+		return &change, nil
+	})
+	w.must(err)
+}
+
+// record is an SQS record of one of the queues.
+func record(queue, group, id, body string, received int) events.SQSMessage {
+	return events.SQSMessage{MessageId: id, ReceiptHandle: id, Body: body, EventSourceARN: "arn:aws:sqs:us-east-1:000000000000:x-" + queue + ".fifo",
+		Attributes: map[string]string{"MessageGroupId": group, "ApproximateReceiveCount": fmt.Sprint(received)}}
+}

@@ -1,0 +1,196 @@
+// Command dispatcher is the outbox: what must follow a committed change is derived from the tables' streams, and from
+// nothing else. Writers signal nobody, so there is no crash between a write and its signal that could lose one.
+//
+// Streams deliver at least once and this command repeats itself: a record that is handled twice signals twice within
+// five minutes with one deduplication id, or later once too often, and a pool that is served once too often is left as
+// it is. A record that can't be handled is reported with all that follow it; the stream brings them again.
+package main
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"chatkeeper/shared/assign"
+	"chatkeeper/shared/chat"
+	"chatkeeper/shared/dynamo"
+	"chatkeeper/shared/queue"
+	"chatkeeper/shared/team"
+)
+
+type dispatcher struct {
+	store  *dynamo.Store
+	queues queues
+	pools  string // queue URL
+	now    func() time.Time
+}
+
+// queues is the one call that the dispatcher makes to SQS.
+type queues interface {
+	SendAll(ctx context.Context, url string, entries []queue.Entry) error
+}
+
+// handle signals every pool that the records of a batch give a reason to serve, once a pool and batch. The signals go
+// out before the batch is answered; what can't be signalled comes again with the whole batch.
+func (d *dispatcher) handle(ctx context.Context, event events.DynamoDBEvent) (events.DynamoDBEventResponse, error) {
+	var wanted signals
+	for i, r := range event.Records {
+		if err := d.record(ctx, &wanted, r); err != nil {
+			slog.ErrorContext(ctx, "record failed", "record", r.EventID, "error", err)
+			if err := d.queues.SendAll(ctx, d.pools, wanted.entries()); err != nil {
+				return failedFrom(event.Records[0]), nil
+			}
+			return failedFrom(event.Records[i]), nil
+		}
+	}
+	if err := d.queues.SendAll(ctx, d.pools, wanted.entries()); err != nil {
+		slog.ErrorContext(ctx, "signals not sent", "error", err)
+		return failedFrom(event.Records[0]), nil
+	}
+	return events.DynamoDBEventResponse{}, nil
+}
+
+// failedFrom reports a record and all behind it.
+func failedFrom(r events.DynamoDBEventRecord) events.DynamoDBEventResponse {
+	return events.DynamoDBEventResponse{BatchItemFailures: []events.DynamoDBBatchItemFailure{{ItemIdentifier: r.Change.SequenceNumber}}}
+}
+
+func (d *dispatcher) record(ctx context.Context, wanted *signals, r events.DynamoDBEventRecord) error {
+	record, err := dynamo.ReadRecord(r)
+	if err != nil {
+		return err
+	}
+	switch {
+	case record.Entry != nil:
+		return d.entry(ctx, wanted, record.ID, *record.Entry)
+	case record.Person != nil:
+		return d.person(ctx, wanted, record.ID, *record.Person)
+	case record.Rules != nil:
+		return d.rules(ctx, wanted, record.ID, *record.Rules)
+	}
+	return nil
+}
+
+// entry: a Chat began to wait, or was routed again. A note on why nobody took it, and its removal, signal nothing: the
+// former would go round in circles.
+func (d *dispatcher) entry(ctx context.Context, wanted *signals, cause string, e dynamo.Images[chat.Entry]) error {
+	if e.New == nil || e.Old != nil && e.Old.Routed == e.New.Routed {
+		return nil
+	}
+	rules, err := d.store.InForce(ctx)
+	if err != nil {
+		return err
+	}
+	return d.wake(ctx, wanted, cause, *e.New, rules)
+}
+
+// wake signals the pool of an entry, or routes its Chat again if older rules put it there; then the new entry's own
+// record signals.
+func (d *dispatcher) wake(ctx context.Context, wanted *signals, cause string, e chat.Entry, rules dynamo.InForce) error {
+	if e.RulesVersion >= rules.Version {
+		wanted.add(e.Pool, cause, e.Chat)
+		return nil
+	}
+	_, err := d.store.Reroute(ctx, e, rules, d.now())
+	return err
+}
+
+// person: somebody who can take a Chat now is wanted wherever Chats wait that they fit. The directory is read after
+// their change was committed; an assigner that found nobody lists its pool before it reads the roster for the last time.
+func (d *dispatcher) person(ctx context.Context, wanted *signals, cause string, p dynamo.Images[team.Person]) error {
+	if p.New == nil || !p.New.CanTake(d.now()) || p.Old != nil && !gained(*p.Old, *p.New, d.now()) {
+		return nil
+	}
+	pools, err := d.store.Directory(ctx)
+	if err != nil {
+		return err
+	}
+	for _, text := range pools {
+		pool, err := assign.ParsePool(text)
+		if err != nil {
+			return err
+		}
+		if pool.Fits(*p.New) {
+			wanted.add(text, cause)
+		}
+	}
+	return nil
+}
+
+// gained reports whether a person who can take a Chat may take one now that they could not take before.
+func gained(old, now team.Person, at time.Time) bool {
+	return !old.CanTake(at) || now.Limit > old.Limit || now.Role != old.Role ||
+		more(old.Teams, now.Teams) || more(old.Languages, now.Languages) || more(old.Skills, now.Skills)
+}
+
+func more(old, now []string) bool {
+	return slices.ContainsFunc(now, func(v string) bool { return !slices.Contains(old, v) })
+}
+
+// rules: a version was saved. Every Chat that still waits is routed by it, and keeps its place in time. A pool whose Chats
+// wait but that is not listed yet is seen to by its assigner, which lists it before it reads the rules' version.
+func (d *dispatcher) rules(ctx context.Context, wanted *signals, cause string, version dynamo.Images[int64]) error {
+	if version.New == nil || version.Old != nil && *version.Old == *version.New {
+		return nil
+	}
+	rules, err := d.store.InForce(ctx)
+	if err != nil {
+		return err
+	}
+	pools, err := d.store.Directory(ctx)
+	if err != nil {
+		return err
+	}
+	for _, pool := range pools {
+		for after := ""; ; {
+			page, err := d.store.Waiting(ctx, pool, after, 100)
+			if err != nil {
+				return err
+			}
+			for _, e := range page.Entries {
+				if err := d.wake(ctx, wanted, cause, e, rules); err != nil {
+					return err
+				}
+			}
+			if after = page.After; after == "" {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// signals collects which pools are to be served, and for which Chats.
+type signals struct {
+	order []string
+	by    map[string]*wantedPool
+}
+
+type wantedPool struct {
+	cause string // the first record that wants the pool; the same when the batch comes again
+	chats []string
+}
+
+func (s *signals) add(pool, cause string, chats ...string) {
+	if s.by == nil {
+		s.by = map[string]*wantedPool{}
+	}
+	w := s.by[pool]
+	if w == nil {
+		w = &wantedPool{cause: cause}
+		s.by[pool] = w
+		s.order = append(s.order, pool)
+	}
+	w.chats = append(w.chats, chats...)
+}
+
+func (s *signals) entries() []queue.Entry {
+	var entries []queue.Entry
+	for _, pool := range s.order {
+		entries = append(entries, queue.Signal{Pool: pool, Chats: s.by[pool].chats}.Entry(s.by[pool].cause))
+	}
+	return entries
+}

@@ -1,0 +1,151 @@
+// Package chat says what a Chat is and what becomes of it: the one conversation between a business number and a
+// customer, and the one person who answers for it.
+//
+// A Chat changes owner or status only through a [Change]: a pure method of [Chat] takes the Chat as read and returns
+// what it becomes, with the [Event] for its history. The store commits a Change in one transaction that holds only if
+// the Chat is still as it was read (epoch, routing and pools), so that whoever comes second reads and decides again.
+// Nothing here reads a clock, draws a random number or does I/O.
+package chat
+
+import (
+	"time"
+
+	"chatkeeper/shared/assign"
+)
+
+// Status of a Chat.
+type Status string
+
+// Merged Chats are kept for their messages and point to the Chat that goes on.
+const (
+	Open   Status = "open"
+	Closed Status = "closed"
+	Merged Status = "merged"
+)
+
+// Chat is the one conversation between a business number and a customer. It is created once and re-opened later.
+type Chat struct {
+	ID       string
+	Number   string // the business number: WhatsApp's phone_number_id
+	Customer Customer
+	Ownership
+	Inbox
+	From       []string // Chats that were merged into this one; their Messages stay where they are
+	MergedInto string   // the Chat that goes on, if this one is merged
+}
+
+// Ownership is the part of a Chat that only a [Change] touches.
+type Ownership struct {
+	Status     Status
+	Owner      string // the Assignee; kept when the Chat is closed, empty while it waits
+	Epoch      int64  // grows by one with every change of owner or status; 0 is a Chat that does not exist yet
+	OwnerEpoch int64  // the epoch at which the present ownership began
+	OpenedAt   time.Time
+	ClosedAt   time.Time
+
+	Pools        []string        // canonical texts of the pools it waits in; none unless it waits
+	WaitingSince time.Time       // kept when further pools open or the Chat is routed again
+	Priority     assign.Priority // of its waiting entries
+	RulesVersion int64           // by which it was last routed
+	Routed       int64           // how often it was routed; a step that opens a further pool does not count
+}
+
+// Waiting reports whether the Chat is open and nobody has it.
+func (o Ownership) Waiting() bool { return o.Status == Open && o.Owner == "" }
+
+// Load is whose openChats the Chat counts towards, or nobody's: a closed Chat is no load, though it keeps its owner.
+func (o Ownership) Load() string {
+	if o.Status != Open {
+		return ""
+	}
+	return o.Owner
+}
+
+// Inbox is the part of a Chat that ordinary message traffic changes, without a transaction and without an epoch.
+type Inbox struct {
+	LastIn  Key    // the greatest customer message applied
+	Unread  []Mark // at most MaxUnread
+	More    Key    // the greatest unread message that Unread has no room for
+	Preview Preview
+}
+
+// MaxUnread is how many unread messages a Chat counts exactly; beyond it is "40+".
+const MaxUnread = 40
+
+// Preview is what a list shows of the last message.
+type Preview struct {
+	Key       Key
+	Direction Direction
+	Text      string // cut to fit a list; never logged
+}
+
+// Direction of a message, seen from the business.
+type Direction string
+
+// The two directions.
+const (
+	In  Direction = "in"
+	Out Direction = "out"
+)
+
+// Customer is the person on the other side.
+type Customer struct {
+	UserID   string // BSUID: WhatsApp's business-scoped user id, opaque; empty if WhatsApp never told it
+	Phone    string // digits; empty if WhatsApp never told it
+	Username string // for display: people change it
+	Profile  string // the name they gave themselves on WhatsApp
+	Name     string // the name we gave them; wins over Profile
+	Language string // ISO 639-1, or assign.Unknown
+	Country  string // ISO 3166 alpha-2, or assign.Unknown
+	Tags     []string
+}
+
+// Identities are the names WhatsApp gave a customer in one message.
+type Identities struct {
+	Number string // the business number
+	UserID string
+	Phone  string
+}
+
+// Message is one WhatsApp message in a Chat. A stored Message has been done in full: the Chat changes first.
+type Message struct {
+	Key        Key
+	WAMID      string // WhatsApp's id: personal data (it contains the phone number), never logged
+	Direction  Direction
+	Type       string // WhatsApp's type, also of messages that we can't show
+	Text       string // what was written or chosen
+	ReplyID    string // the button or list choice: written by us, forgeable by users
+	Quoted     string // wamid of the message it answers
+	Target     string // wamid of the message that it edits, revokes or reacts to
+	Content    []byte // the type's own object as JSON, where Text does not say everything
+	Source     string // where it came from if not from the customer's phone to us: echo, history, standby, group
+	Arrived    time.Time
+	AdSource   string
+	Errors     []int // WhatsApp's error codes: the content is unavailable
+	OwnerEpoch int64 // of a reply: the ownership under which it was accepted
+}
+
+// Arrival is a message on its way into a Chat, with what it tells about the customer. Empty means nothing new.
+type Arrival struct {
+	Message  Message
+	Preview  string
+	Username string
+	Profile  string
+	Language string // what the customer wrote in
+}
+
+// Entry is a waiting entry: a Chat's place in a pool, with all that serving the pool needs to know about it.
+type Entry struct {
+	Chat         string
+	Pool         string
+	Priority     assign.Priority
+	Since        time.Time
+	Strategy     assign.Strategy
+	RuleID       string
+	RuleName     string
+	RulesVersion int64
+	Routed       int64
+	Epoch        int64
+	Message      Key           // the message that opened the Chat: rules that are saved later look at it again
+	Because      assign.Reason // why nobody could take it when the pool was last served; empty before that
+}

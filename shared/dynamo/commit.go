@@ -1,0 +1,231 @@
+package dynamo
+
+import (
+	"context"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"chatkeeper/shared/assign"
+	"chatkeeper/shared/chat"
+	"chatkeeper/shared/team"
+)
+
+// Commit stores a change in one transaction: the Chat if it is still as read, the history, the loads of the people whose
+// number of open Chats it alters, the waiting entries that go and come, the message that caused it and the identities
+// that begin to lead here. It writes each item once (a transaction may not name one twice). Errors as in the package
+// comment; after ErrUnsure the transaction may have happened.
+func (s *Store) Commit(ctx context.Context, change chat.Change) error {
+	t := transaction{store: s}
+	if change.Before.Epoch == 0 {
+		t.createChat(change)
+	} else {
+		t.changeChat(change)
+	}
+	for _, l := range change.Links {
+		t.link(change.Before.ID, l)
+	}
+	if change.Arrival != nil {
+		t.message(change.Before, change.Arrival.Message)
+	}
+	t.history(change.Before.ID, change.Event)
+	for _, person := range sortedKeys(change.Loads()) {
+		t.load(person, change)
+	}
+	for _, pool := range change.Leaves() {
+		t.delete(waitingPK(pool), waitingSK(change.Before.Priority, change.Before.WaitingSince, change.Before.ID))
+	}
+	for _, e := range change.Enters() {
+		t.put(s.chats, newEntryItem(e), nil)
+	}
+	return t.commit(ctx)
+}
+
+// transaction collects the items of one TransactWriteItems. The first error sticks.
+type transaction struct {
+	store *Store
+	items []types.TransactWriteItem
+	err   error
+}
+
+func (t *transaction) commit(ctx context.Context) error {
+	if t.err != nil {
+		return t.err
+	}
+	_, err := t.store.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: t.items})
+	return outcome("transaction", err)
+}
+
+func (t *transaction) createChat(ch chat.Change) {
+	c := ch.Before
+	c.Ownership = ch.After
+	arrive(&c, *ch.Arrival)
+	t.put(t.store.chats, newChatItem(c), absent())
+}
+
+// arrive applies a message to a Chat that does not exist yet.
+func arrive(c *chat.Chat, a chat.Arrival) {
+	c.LastIn = a.Message.Key
+	c.Unread = []chat.Mark{a.Message.Key.Mark()}
+	c.Preview = chat.Preview{Key: a.Message.Key, Direction: chat.In, Text: a.Preview}
+}
+
+// changeChat updates the attributes of the ownership that differ, if epoch, routing and pools are as read. The epoch
+// alone would not do: a step opens a further pool, and newer rules route again, without raising it.
+func (t *transaction) changeChat(ch chat.Change) {
+	before, after := ch.Before.Ownership, ch.After
+	u := &update{}
+	become(u, "ep", before.Epoch, after.Epoch)
+	become(u, "oe", before.OwnerEpoch, after.OwnerEpoch)
+	become(u, "rt", before.Routed, after.Routed)
+	become(u, "rv", before.RulesVersion, after.RulesVersion)
+	become(u, "oa", millis(before.OpenedAt), millis(after.OpenedAt))
+	become(u, "ca", millis(before.ClosedAt), millis(after.ClosedAt))
+	become(u, "ws", millis(before.WaitingSince), millis(after.WaitingSince))
+	become(u, "st", string(before.Status), string(after.Status))
+	become(u, "ow", before.Owner, after.Owner)
+	become(u, "pr", string(before.Priority), string(after.Priority))
+	if !slices.Equal(before.Pools, after.Pools) {
+		if len(after.Pools) == 0 {
+			u.remove("po")
+		} else {
+			u.set("po", set(after.Pools))
+		}
+	}
+	id := ch.Before.ID
+	ownerKey, ownerAt, statusKey, statusAt := indexKeys(id, before)
+	ownerKey2, ownerAt2, statusKey2, statusAt2 := indexKeys(id, after)
+	become(u, "ownerKey", ownerKey, ownerKey2)
+	become(u, "ownerAt", ownerAt, ownerAt2)
+	become(u, "statusKey", statusKey, statusKey2)
+	become(u, "statusAt", statusAt, statusAt2)
+	if ch.Arrival != nil {
+		u.arrival(ch.Before, *ch.Arrival)
+	}
+	t.update(t.store.chats, chatPK(id), selfSK, u, asRead(ch.Before))
+}
+
+// asRead holds while nobody changed the Chat's ownership since it was read.
+func asRead(c chat.Chat) expression.ConditionBuilder {
+	held := equals("ep", c.Epoch).And(equals("rt", c.Routed))
+	if len(c.Pools) == 0 {
+		return held.And(name("po").AttributeNotExists())
+	}
+	return held.And(name("po").Equal(expression.Value(set(c.Pools))))
+}
+
+// message puts the Message if it is nowhere: neither in this Chat nor in those that were merged into it.
+func (t *transaction) message(c chat.Chat, m chat.Message) {
+	t.put(t.store.chats, newMessageItem(c.ID, m), absent())
+	for _, from := range c.From {
+		t.check(chatPK(from), messageSK(m.Key), *absent())
+	}
+}
+
+func (t *transaction) history(chatID string, e chat.Event) {
+	it, err := newHistoryItem(chatID, e)
+	if err != nil {
+		t.fail(err)
+		return
+	}
+	t.put(t.store.chats, it, nil)
+}
+
+// load alters a person's number of open Chats by the change, and raises changed, as every write of a person does. If
+// a rule chose the person, they are taken only as they were read, and only if they can take one more Chat of the pool.
+func (t *transaction) load(person string, ch chat.Change) {
+	u := &update{}
+	u.add("openChats", ch.Loads()[person])
+	u.add("changed", 1)
+	held := name("pk").AttributeExists()
+	if ch.Auto != nil && person == ch.After.Owner {
+		u.set("assignedAt", millis(ch.Auto.At))
+		held = canTake(*ch.Auto)
+	} else {
+		// Not for automatic assignments: they only make somebody look less free, so whoever follows this index to see
+		// who can take a Chat may miss them. The transaction's own condition catches what was missed.
+		u.set("changedAt", sortable(ch.Event.At))
+		if person == ch.After.Owner {
+			held = held.And(equals("active", true))
+		}
+	}
+	t.update(t.store.team, peoplePK, person, u, held)
+}
+
+// canTake is the person as chosen: in the pool, online, and below the capacity in force, and unchanged since. The last
+// would be enough for the others, but for one clock reading; they stand here so that the rule of invariant I3 can be
+// read where it is enforced. Without changed, a round robin whose pools share people would be off by two.
+func canTake(a chat.Auto) expression.ConditionBuilder {
+	held := equals("active", true).
+		And(equals("availability", string(team.Online))).
+		And(equals("onlineUntil", int64(0)).Or(name("onlineUntil").GreaterThan(expression.Value(millis(a.Now))))).
+		And(name("openChats").LessThan(name("limit"))).
+		And(equals("changed", a.Person.Changed))
+	return inPool(held, a.Pool)
+}
+
+func inPool(held expression.ConditionBuilder, p assign.Pool) expression.ConditionBuilder {
+	switch {
+	case p.Team == team.Everyone:
+		held = held.And(equals("role", string(team.Agent)))
+	case p.Team != "":
+		held = held.And(name("teams").Contains(p.Team))
+	}
+	for _, l := range p.Languages {
+		held = held.And(name("languages").Contains(l))
+	}
+	for _, skill := range p.Skills {
+		held = held.And(name("skills").Contains(skill))
+	}
+	return held
+}
+
+// link makes an identity lead to the Chat, if it leads nowhere yet.
+func (t *transaction) link(chatID string, l chat.Link) {
+	t.put(t.store.chats, chatItem{PK: chatPK(l.Address), SK: selfSK, To: chatID, Since: keyBytes(l.Since)}, absent())
+}
+
+func (t *transaction) put(table string, it any, held *expression.ConditionBuilder) {
+	item, err := marshal(it)
+	if err != nil {
+		t.fail(err)
+		return
+	}
+	put := &types.Put{TableName: &table, Item: item}
+	if held != nil {
+		e := t.build(expression.NewBuilder().WithCondition(*held))
+		put.ConditionExpression, put.ExpressionAttributeNames, put.ExpressionAttributeValues = e.Condition(), e.Names(), e.Values()
+	}
+	t.items = append(t.items, types.TransactWriteItem{Put: put})
+}
+
+func (t *transaction) update(table, pk, sk string, u *update, held expression.ConditionBuilder) {
+	e := t.build(expression.NewBuilder().WithUpdate(u.b).WithCondition(held))
+	t.items = append(t.items, types.TransactWriteItem{Update: &types.Update{TableName: &table, Key: key(pk, sk),
+		UpdateExpression: e.Update(), ConditionExpression: e.Condition(),
+		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values()}})
+}
+
+func (t *transaction) delete(pk, sk string) {
+	t.items = append(t.items, types.TransactWriteItem{Delete: &types.Delete{TableName: &t.store.chats, Key: key(pk, sk)}})
+}
+
+func (t *transaction) check(pk, sk string, held expression.ConditionBuilder) {
+	e := t.build(expression.NewBuilder().WithCondition(held))
+	t.items = append(t.items, types.TransactWriteItem{ConditionCheck: &types.ConditionCheck{TableName: &t.store.chats,
+		Key: key(pk, sk), ConditionExpression: e.Condition(), ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values()}})
+}
+
+func (t *transaction) build(b expression.Builder) expression.Expression {
+	e, err := b.Build()
+	t.fail(err)
+	return e
+}
+
+func (t *transaction) fail(err error) {
+	if t.err == nil {
+		t.err = err
+	}
+}

@@ -1,0 +1,113 @@
+package dynamo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
+)
+
+// ErrRefused: a condition did not hold. Somebody else was first; read again and decide again at once.
+var ErrRefused = errors.New("refused: not as it was read")
+
+// ErrUnsure: the write met a conflict, was throttled, or its outcome is unknown (it may have happened). Read again and
+// decide again after a pause; what happened shows in what is read.
+var ErrUnsure = errors.New("conflict, throttled or outcome unknown")
+
+// outcome sorts a write's error into the three answers a caller can act on: refused, unsure, or a plain failure that
+// trying again does not mend (access denied, a malformed request).
+func outcome(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", doing, errors.Join(kind(err), err))
+}
+
+func kind(err error) error {
+	var refused *types.ConditionalCheckFailedException
+	if errors.As(err, &refused) {
+		return ErrRefused
+	}
+	var cancelled *types.TransactionCanceledException
+	if errors.As(err, &cancelled) {
+		return kindOfCancellation(cancelled.CancellationReasons)
+	}
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		switch api.ErrorCode() {
+		case "TransactionConflictException", "TransactionInProgressException", "ThrottlingException", "ThrottlingError",
+			"ProvisionedThroughputExceededException", "RequestLimitExceeded", "LimitExceededException", "InternalServerError",
+			"ServiceUnavailable", "InternalFailure", "IdempotentParameterMismatchException":
+			return ErrUnsure
+		}
+		if api.ErrorFault() == smithy.FaultServer {
+			return ErrUnsure
+		}
+		return nil
+	}
+	var network net.Error
+	if errors.As(err, &network) || isConnection(err) || errors.Is(err, context.DeadlineExceeded) {
+		return ErrUnsure
+	}
+	return nil
+}
+
+// kindOfCancellation reads the reasons by position. A failed condition wins over a conflict: it will not go away.
+func kindOfCancellation(reasons []types.CancellationReason) error {
+	var found error
+	for _, r := range reasons {
+		switch aws.ToString(r.Code) {
+		case "ConditionalCheckFailed":
+			return ErrRefused
+		case "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded", "RequestLimitExceeded", "InternalServerError":
+			found = ErrUnsure
+		}
+	}
+	return found
+}
+
+// refusedAt lists the positions whose condition failed, so that a full person can be told from a lost race.
+func refusedAt(err error) []int {
+	var cancelled *types.TransactionCanceledException
+	if !errors.As(err, &cancelled) {
+		return nil
+	}
+	var at []int
+	for i, r := range cancelled.CancellationReasons {
+		if aws.ToString(r.Code) == "ConditionalCheckFailed" {
+			at = append(at, i)
+		}
+	}
+	return at
+}
+
+func isConnection(err error) bool {
+	var request interface{ ConnectionError() bool }
+	return errors.As(err, &request) && request.ConnectionError()
+}
+
+// Again reports whether reading again and deciding again is the right answer to the error.
+func Again(err error) bool { return errors.Is(err, ErrRefused) || errors.Is(err, ErrUnsure) }
+
+// Pause waits before the attempt that follows err: not at all after a refusal, up to 50 ms × 2^attempt with jitter, at
+// most a second, when the table was busy or silent. It returns early with the context's error.
+func Pause(ctx context.Context, attempt int, err error) error {
+	if !errors.Is(err, ErrUnsure) {
+		return ctx.Err()
+	}
+	limit := min(50*time.Millisecond<<min(attempt, 10), time.Second)
+	timer := time.NewTimer(rand.N(limit))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

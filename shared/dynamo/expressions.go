@@ -1,0 +1,113 @@
+package dynamo
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"chatkeeper/shared/chat"
+)
+
+// update collects the attributes that one update of an item names.
+type update struct {
+	b expression.UpdateBuilder
+	n int
+}
+
+func (u *update) empty() bool { return u.n == 0 }
+
+func (u *update) set(attribute string, value any) {
+	u.b = u.b.Set(name(attribute), expression.Value(value))
+	u.n++
+}
+
+func (u *update) add(attribute string, value any) {
+	u.b = u.b.Add(name(attribute), expression.Value(value))
+	u.n++
+}
+
+func (u *update) remove(attribute string) {
+	u.b = u.b.Remove(name(attribute))
+	u.n++
+}
+
+// become sets what differs; a zero value is stored as the attribute's absence.
+func become[T comparable](u *update, attribute string, before, after T) {
+	var zero T
+	switch after {
+	case before:
+	case zero:
+		u.remove(attribute)
+	default:
+		u.set(attribute, after)
+	}
+}
+
+// arrival applies a message to a Chat as read.
+func (u *update) arrival(c chat.Chat, a chat.Arrival) {
+	k := a.Message.Key
+	if c.LastIn.Before(k) {
+		u.set("li", k[:])
+	}
+	u.unread(c, k)
+	u.preview(c, k, chat.In, a.Preview)
+	become(u, "un", "", a.Username)
+	become(u, "pn", "", a.Profile)
+	become(u, "lg", "", a.Language)
+}
+
+func (u *update) preview(c chat.Chat, k chat.Key, d chat.Direction, text string) {
+	if !c.Preview.Key.Before(k) {
+		return
+	}
+	u.set("pv", k[:])
+	u.set("pd", string(d))
+	u.set("pt", text)
+}
+
+// unread counts the message: as a mark while there is room, else as the greatest of those beyond.
+func (u *update) unread(c chat.Chat, k chat.Key) {
+	if hasRoom(c) {
+		u.add("ur", markSet(k.Mark()))
+	} else if c.More.Before(k) {
+		u.set("mo", k[:])
+	}
+}
+
+func hasRoom(c chat.Chat) bool { return len(c.Unread) < chat.MaxUnread }
+
+// roomAsRead holds while the set of unread marks has room, or has none, as it had when the Chat was read. A message on
+// an open Chat raises no epoch, so this is what keeps the set below its limit.
+func roomAsRead(c chat.Chat) expression.ConditionBuilder {
+	if hasRoom(c) {
+		return name("ur").AttributeNotExists().Or(name("ur").Size().LessThan(expression.Value(chat.MaxUnread)))
+	}
+	return name("ur").Size().GreaterThanEqual(expression.Value(chat.MaxUnread))
+}
+
+func name(attribute string) expression.NameBuilder { return expression.Name(attribute) }
+
+func equals(attribute string, value any) expression.ConditionBuilder {
+	return name(attribute).Equal(expression.Value(value))
+}
+
+func absent() *expression.ConditionBuilder {
+	c := name("pk").AttributeNotExists()
+	return &c
+}
+
+func str(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+
+func set(values []string) types.AttributeValue { return &types.AttributeValueMemberSS{Value: values} }
+
+func markSet(marks ...chat.Mark) types.AttributeValue {
+	s := &types.AttributeValueMemberBS{}
+	for _, m := range marks {
+		s.Value = append(s.Value, m[:])
+	}
+	return s
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,289 @@
+package dynamo
+
+import (
+	"context"
+	"errors"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"chatkeeper/shared/chat"
+)
+
+// Lead is where an identity leads.
+type Lead struct {
+	Chat  string     // the Chat's id
+	Since chat.Key   // of an alias: the message that set it
+	Self  *chat.Chat // the Chat itself, when it stands at the identity's own address
+}
+
+// Leads is where the identities of one message lead; nil where an identity is missing or leads nowhere yet.
+type Leads struct {
+	User, Phone *Lead
+}
+
+// Find reads where the addresses lead, in one request. An empty address is not read. Weak reads cost half and may be
+// stale: whoever acts on one must be refused by a condition if it was, and begin again with a strong one.
+func (s *Store) Find(ctx context.Context, userAddress, phoneAddress string, strong bool) (Leads, error) {
+	var keys []Item
+	for _, a := range []string{userAddress, phoneAddress} {
+		if a != "" {
+			keys = append(keys, key(chatPK(a), selfSK))
+		}
+	}
+	items, err := s.getAll(ctx, keys, strong)
+	if err != nil {
+		return Leads{}, err
+	}
+	var leads Leads
+	for _, item := range items {
+		it, err := unmarshal[chatItem](item)
+		if err != nil {
+			return Leads{}, err
+		}
+		lead := &Lead{Chat: it.To, Since: keyOf(it.Since)}
+		if it.To == "" {
+			c := it.chat()
+			lead.Chat, lead.Self = c.ID, &c
+		}
+		if it.PK == chatPK(userAddress) {
+			leads.User = lead
+		} else {
+			leads.Phone = lead
+		}
+	}
+	return leads, nil
+}
+
+func (s *Store) getAll(ctx context.Context, keys []Item, strong bool) ([]Item, error) {
+	if len(keys) == 1 {
+		pk, sk := keys[0]["pk"].(*types.AttributeValueMemberS).Value, keys[0]["sk"].(*types.AttributeValueMemberS).Value
+		item, err := s.get(ctx, s.chats, pk, sk, strong)
+		if err != nil || item == nil {
+			return nil, err
+		}
+		return []Item{item}, nil
+	}
+	var items []Item
+	for n := 0; len(keys) > 0; n++ {
+		if n == attempts {
+			return nil, ErrUnsure
+		}
+		out, err := s.db.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{
+			s.chats: {Keys: keys, ConsistentRead: &strong},
+		}})
+		if err != nil {
+			return nil, outcome("read identities", err)
+		}
+		items = append(items, out.Responses[s.chats]...)
+		if keys = out.UnprocessedKeys[s.chats].Keys; len(keys) > 0 {
+			if err := Pause(ctx, n, ErrUnsure); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return items, nil
+}
+
+// Deliver applies a customer message to an open Chat: one write, no read, no transaction, no index. It is the cheap
+// path of nearly all traffic. nil means applied; PutMessage must follow. With ErrRefused comes the Chat as it is, or nil
+// if there is none: it is not open, or the message is not newer than the last one applied (a late or repeated delivery).
+func (s *Store) Deliver(ctx context.Context, chatID string, a chat.Arrival) (*chat.Chat, error) {
+	old, err := s.deliver(ctx, chatID, a, chat.Chat{})
+	if errors.Is(err, ErrRefused) && old != nil && old.Status == chat.Open && !hasRoom(*old) {
+		return s.deliver(ctx, chatID, a, *old)
+	}
+	return old, err
+}
+
+// deliver counts the message as unread as the Chat as read has room for it; a Chat that was not read has room.
+func (s *Store) deliver(ctx context.Context, chatID string, a chat.Arrival, read chat.Chat) (*chat.Chat, error) {
+	k := a.Message.Key
+	u := &update{}
+	u.set("li", k[:])
+	u.unread(read, k)
+	u.preview(chat.Chat{}, k, chat.In, a.Preview)
+	become(u, "un", "", a.Username)
+	become(u, "pn", "", a.Profile)
+	return s.updateChat(ctx, chatID, u, equals("st", string(chat.Open)).
+		And(name("li").AttributeNotExists().Or(name("li").LessThan(expression.Value(k[:])))).
+		And(roomAsRead(read)))
+}
+
+// updateChat is a plain update of named attributes of a Chat. When the condition fails it returns the Chat as it is.
+func (s *Store) updateChat(ctx context.Context, chatID string, u *update, held expression.ConditionBuilder) (*chat.Chat, error) {
+	e, err := expression.NewBuilder().WithUpdate(u.b).WithCondition(held).Build()
+	if err != nil {
+		return nil, err
+	}
+	_, err = s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{TableName: &s.chats, Key: key(chatPK(chatID), selfSK),
+		UpdateExpression: e.Update(), ConditionExpression: e.Condition(),
+		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld})
+	var refused *types.ConditionalCheckFailedException
+	if errors.As(err, &refused) && len(refused.Item) > 0 {
+		it, problem := unmarshal[chatItem](refused.Item)
+		if problem != nil {
+			return nil, problem
+		}
+		c := it.chat()
+		return &c, outcome("update chat "+chatID, err)
+	}
+	return nil, outcome("update chat "+chatID, err)
+}
+
+// PutMessage stores a Message that its Chat already counts. That it exists is success: a Message that exists has been
+// done in full.
+func (s *Store) PutMessage(ctx context.Context, chatID string, m chat.Message) error {
+	err := s.put(ctx, newMessageItem(chatID, m), absent())
+	if errors.Is(err, ErrRefused) {
+		return nil
+	}
+	return err
+}
+
+func (s *Store) put(ctx context.Context, it any, held *expression.ConditionBuilder) error {
+	item, err := marshal(it)
+	if err != nil {
+		return err
+	}
+	in := &dynamodb.PutItemInput{TableName: &s.chats, Item: item}
+	if held != nil {
+		e, err := expression.NewBuilder().WithCondition(*held).Build()
+		if err != nil {
+			return err
+		}
+		in.ConditionExpression, in.ExpressionAttributeNames, in.ExpressionAttributeValues = e.Condition(), e.Names(), e.Values()
+	}
+	_, err = s.db.PutItem(ctx, in)
+	return outcome("put", err)
+}
+
+// Has reports whether the Message is stored under the Chat or one that was merged into it. It is strongly consistent.
+func (s *Store) Has(ctx context.Context, c chat.Chat, k chat.Key) (bool, error) {
+	for _, id := range append([]string{c.ID}, c.From...) {
+		item, err := s.get(ctx, s.chats, chatPK(id), messageSK(k), true)
+		if item != nil || err != nil {
+			return item != nil, err
+		}
+	}
+	return false, nil
+}
+
+// Late stores a customer message that came after a newer one was applied to the open Chat, or whose first delivery
+// crashed half way: the Message and its mark in one transaction, because "late" and "already read" could not be told
+// apart between the two. ErrRefused: it is stored already, or the Chat is not open any more; look again.
+func (s *Store) Late(ctx context.Context, c chat.Chat, a chat.Arrival) error {
+	u := &update{}
+	u.unread(c, a.Message.Key)
+	return s.aside(ctx, c, a.Message, u, equals("st", string(chat.Open)).And(roomAsRead(c)))
+}
+
+// Keep stores a message that neither opens the Chat nor moves it forward: a reaction, an edit, a revoke, an echo,
+// history. It counts as unread if the Chat is open and counts is set. ErrRefused: stored already, or the Chat changed.
+func (s *Store) Keep(ctx context.Context, c chat.Chat, a chat.Arrival, counts bool) error {
+	u := &update{}
+	held := equals("st", string(c.Status))
+	if counts && c.Status == chat.Open {
+		u.unread(c, a.Message.Key)
+		held = held.And(roomAsRead(c))
+	}
+	if a.Preview != "" {
+		u.preview(c, a.Message.Key, a.Message.Direction, a.Preview)
+	}
+	return s.aside(ctx, c, a.Message, u, held)
+}
+
+// aside stores a Message together with an update of its Chat, or a check of it where there is nothing to update.
+func (s *Store) aside(ctx context.Context, c chat.Chat, m chat.Message, u *update, held expression.ConditionBuilder) error {
+	t := transaction{store: s}
+	if u.empty() {
+		t.check(chatPK(c.ID), selfSK, held)
+	} else {
+		t.update(s.chats, chatPK(c.ID), selfSK, u, held)
+	}
+	t.message(c, m)
+	return t.commit(ctx)
+}
+
+// Link makes an identity lead to an existing Chat and notes it there: a phone number is where the customer was last
+// seen, a user id belongs to a Chat that has none. ErrRefused: the identity leads somewhere meanwhile, or the Chat is
+// merged or got another user id; look again.
+func (s *Store) Link(ctx context.Context, chatID string, l chat.Link, ids chat.Identities) error {
+	t := transaction{store: s}
+	t.link(chatID, l)
+	t.identify(chatID, ids)
+	return t.commit(ctx)
+}
+
+// identify notes identities on the Chat that they now lead to. A user id is only ever added here: see Renew.
+func (t *transaction) identify(chatID string, ids chat.Identities) {
+	u, held := &update{}, equals("st", string(chat.Open)).Or(equals("st", string(chat.Closed)))
+	become(u, "ph", "", ids.Phone)
+	if ids.UserID != "" {
+		become(u, "user", "", ids.UserID)
+		held = held.And(name("user").AttributeNotExists().Or(equals("user", ids.UserID)))
+	}
+	t.update(t.store.chats, chatPK(chatID), selfSK, u, held)
+}
+
+// Renew gives a Chat the user id that WhatsApp says its customer has now, in place of the one it had: ids are made anew
+// when people change their phone number. ErrRefused as Link.
+func (s *Store) Renew(ctx context.Context, c chat.Chat, l chat.Link, userID string) error {
+	t := transaction{store: s}
+	t.link(c.ID, l)
+	u := &update{}
+	become(u, "user", c.Customer.UserID, userID)
+	held := equals("st", string(c.Status))
+	if c.Customer.UserID != "" {
+		held = held.And(equals("user", c.Customer.UserID))
+	} else {
+		held = held.And(name("user").AttributeNotExists())
+	}
+	t.update(s.chats, chatPK(c.ID), selfSK, u, held)
+	return t.commit(ctx)
+}
+
+// MovePhone makes a phone number lead to another Chat, because a newer message shows it with another person: numbers
+// are recycled. The Chat that had it loses it, so that no reply goes to a stranger. Nothing else moves. ErrRefused: the
+// number leads elsewhere meanwhile, or was seen there by a message that is newer than this one.
+func (s *Store) MovePhone(ctx context.Context, l chat.Link, from chat.Chat, to, phone string) error {
+	t := transaction{store: s}
+	move := &update{}
+	move.set("to", to)
+	move.set("since", l.Since[:])
+	t.update(s.chats, chatPK(l.Address), selfSK, move,
+		equals("to", from.ID).And(name("since").LessThan(expression.Value(l.Since[:]))))
+	if from.Customer.Phone == phone {
+		forget := &update{}
+		forget.remove("ph")
+		t.update(s.chats, chatPK(from.ID), selfSK, forget, equals("ph", phone))
+	}
+	t.identify(to, chat.Identities{Phone: phone})
+	return t.commit(ctx)
+}
+
+// Delivered notes WhatsApp's word on a message of ours, if it ranks higher than what is known. It stands beside the
+// Message, by the hash of WhatsApp's id, because a status may come before the send has told us that id.
+func (s *Store) Delivered(ctx context.Context, chatID string, message chat.Mark, status string, rank int, at int64, codes []int) error {
+	u := &update{}
+	become(u, "ds", "", status)
+	u.set("rk", rank)
+	u.set("at", at)
+	if len(codes) > 0 {
+		u.set("er", codes)
+	}
+	e, err := expression.NewBuilder().WithUpdate(u.b).
+		WithCondition(name("rk").AttributeNotExists().Or(name("rk").LessThan(expression.Value(rank)))).Build()
+	if err != nil {
+		return err
+	}
+	_, err = s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{TableName: &s.chats, Key: key(chatPK(chatID), deliverySK(message)),
+		UpdateExpression: e.Update(), ConditionExpression: e.Condition(),
+		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values()})
+	if err = outcome("delivery status", err); errors.Is(err, ErrRefused) {
+		return nil
+	}
+	return err
+}

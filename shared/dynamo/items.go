@@ -1,0 +1,293 @@
+package dynamo
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"chatkeeper/shared/assign"
+	"chatkeeper/shared/chat"
+	"chatkeeper/shared/team"
+)
+
+// Item is a row as DynamoDB gives and takes it.
+type Item = map[string]types.AttributeValue
+
+// Attribute names are short where items are many: DynamoDB bills them like content, and a Chat must fit 1 KB.
+
+// chatItem is a Chat, or an alias when To is set.
+type chatItem struct {
+	PK string `dynamodbav:"pk"`
+	SK string `dynamodbav:"sk"`
+
+	To     string   `dynamodbav:"to,omitempty"`    // alias: the Chat that the identity leads to
+	Since  []byte   `dynamodbav:"since,omitempty"` // alias: Key of the message that set it
+	Number string   `dynamodbav:"num,omitempty"`
+	UserID string   `dynamodbav:"user,omitempty"`
+	Phone  string   `dynamodbav:"ph,omitempty"`
+	Handle string   `dynamodbav:"un,omitempty"`
+	Given  string   `dynamodbav:"pn,omitempty"`
+	Name   string   `dynamodbav:"nm,omitempty"`
+	Lang   string   `dynamodbav:"lg,omitempty"`
+	Land   string   `dynamodbav:"ct,omitempty"`
+	Tags   []string `dynamodbav:"tg,stringset,omitempty"`
+
+	Status       string   `dynamodbav:"st,omitempty"`
+	Owner        string   `dynamodbav:"ow,omitempty"`
+	Epoch        int64    `dynamodbav:"ep,omitempty"`
+	OwnerEpoch   int64    `dynamodbav:"oe,omitempty"`
+	OpenedAt     int64    `dynamodbav:"oa,omitempty"`
+	ClosedAt     int64    `dynamodbav:"ca,omitempty"`
+	Pools        []string `dynamodbav:"po,stringset,omitempty"`
+	WaitingSince int64    `dynamodbav:"ws,omitempty"`
+	Priority     string   `dynamodbav:"pr,omitempty"`
+	RulesVersion int64    `dynamodbav:"rv,omitempty"`
+	Routed       int64    `dynamodbav:"rt,omitempty"`
+
+	LastIn     []byte   `dynamodbav:"li,omitempty"`
+	Unread     [][]byte `dynamodbav:"ur,binaryset,omitempty"`
+	More       []byte   `dynamodbav:"mo,omitempty"`
+	PreviewKey []byte   `dynamodbav:"pv,omitempty"`
+	PreviewDir string   `dynamodbav:"pd,omitempty"`
+	Preview    string   `dynamodbav:"pt,omitempty"`
+
+	From []string `dynamodbav:"fr,stringset,omitempty"`
+	Into string   `dynamodbav:"in,omitempty"`
+
+	OwnerKey  string `dynamodbav:"ownerKey,omitempty"`
+	OwnerAt   string `dynamodbav:"ownerAt,omitempty"`
+	StatusKey string `dynamodbav:"statusKey,omitempty"`
+	StatusAt  string `dynamodbav:"statusAt,omitempty"`
+}
+
+func newChatItem(c chat.Chat) chatItem {
+	it := chatItem{
+		PK: chatPK(c.ID), SK: selfSK, Number: c.Number,
+		UserID: c.Customer.UserID, Phone: c.Customer.Phone, Handle: c.Customer.Username, Given: c.Customer.Profile,
+		Name: c.Customer.Name, Lang: c.Customer.Language, Land: c.Customer.Country, Tags: c.Customer.Tags,
+		Status: string(c.Status), Owner: c.Owner, Epoch: c.Epoch, OwnerEpoch: c.OwnerEpoch,
+		OpenedAt: millis(c.OpenedAt), ClosedAt: millis(c.ClosedAt),
+		Pools: c.Pools, WaitingSince: millis(c.WaitingSince), Priority: string(c.Priority),
+		RulesVersion: c.RulesVersion, Routed: c.Routed,
+		LastIn: keyBytes(c.LastIn), More: keyBytes(c.More),
+		PreviewKey: keyBytes(c.Preview.Key), PreviewDir: string(c.Preview.Direction), Preview: c.Preview.Text,
+		From: c.From, Into: c.MergedInto,
+	}
+	for _, m := range c.Unread {
+		it.Unread = append(it.Unread, m[:])
+	}
+	it.OwnerKey, it.OwnerAt, it.StatusKey, it.StatusAt = indexKeys(c.ID, c.Ownership)
+	return it
+}
+
+func (it chatItem) chat() chat.Chat {
+	slices.Sort(it.Pools) // sets come in any order
+	c := chat.Chat{
+		ID: it.PK[len(chatPrefix):], Number: it.Number,
+		Customer: chat.Customer{UserID: it.UserID, Phone: it.Phone, Username: it.Handle, Profile: it.Given,
+			Name: it.Name, Language: it.Lang, Country: it.Land, Tags: it.Tags},
+		Ownership: chat.Ownership{
+			Status: chat.Status(it.Status), Owner: it.Owner, Epoch: it.Epoch, OwnerEpoch: it.OwnerEpoch,
+			OpenedAt: fromMillis(it.OpenedAt), ClosedAt: fromMillis(it.ClosedAt),
+			Pools: it.Pools, WaitingSince: fromMillis(it.WaitingSince), Priority: assign.Priority(it.Priority),
+			RulesVersion: it.RulesVersion, Routed: it.Routed},
+		Inbox: chat.Inbox{LastIn: keyOf(it.LastIn), More: keyOf(it.More),
+			Preview: chat.Preview{Key: keyOf(it.PreviewKey), Direction: chat.Direction(it.PreviewDir), Text: it.Preview}},
+		From: it.From, MergedInto: it.Into,
+	}
+	for _, b := range it.Unread {
+		if m := (chat.Mark{}); len(b) == len(m) {
+			c.Unread = append(c.Unread, chat.Mark(b))
+		}
+	}
+	return c
+}
+
+type messageItem struct {
+	PK       string `dynamodbav:"pk"`
+	SK       string `dynamodbav:"sk"`
+	WAMID    string `dynamodbav:"wa,omitempty"`
+	Dir      string `dynamodbav:"d"`
+	Type     string `dynamodbav:"ty"`
+	Text     string `dynamodbav:"tx,omitempty"`
+	ReplyID  string `dynamodbav:"ri,omitempty"`
+	AdSource string `dynamodbav:"ad,omitempty"`
+	Quoted   string `dynamodbav:"qu,omitempty"`
+	Target   string `dynamodbav:"ta,omitempty"`
+	Content  []byte `dynamodbav:"co,omitempty"`
+	Source   string `dynamodbav:"so,omitempty"`
+	Errors   []int  `dynamodbav:"er,omitempty"`
+	Arrived  int64  `dynamodbav:"ar"`
+	Accepted int64  `dynamodbav:"oe,omitempty"`
+}
+
+func newMessageItem(chatID string, m chat.Message) messageItem {
+	return messageItem{PK: chatPK(chatID), SK: messageSK(m.Key), WAMID: m.WAMID, Dir: string(m.Direction), Type: m.Type,
+		Text: m.Text, ReplyID: m.ReplyID, AdSource: m.AdSource, Quoted: m.Quoted, Target: m.Target, Content: m.Content,
+		Source: m.Source, Errors: m.Errors, Arrived: millis(m.Arrived), Accepted: m.OwnerEpoch}
+}
+
+func (it messageItem) message() (chat.Message, error) {
+	key, err := chat.ParseKey(it.SK[len(messagePrefix):])
+	return chat.Message{Key: key, WAMID: it.WAMID, Direction: chat.Direction(it.Dir), Type: it.Type, Text: it.Text,
+		ReplyID: it.ReplyID, AdSource: it.AdSource, Quoted: it.Quoted, Target: it.Target, Content: it.Content,
+		Source: it.Source, Errors: it.Errors, Arrived: fromMillis(it.Arrived), OwnerEpoch: it.Accepted}, err
+}
+
+// historyItem keeps the decision as one JSON text: it is written once, read whole, and never searched.
+type historyItem struct {
+	PK       string `dynamodbav:"pk"`
+	SK       string `dynamodbav:"sk"`
+	Epoch    int64  `dynamodbav:"ep"`
+	At       int64  `dynamodbav:"at"`
+	Type     string `dynamodbav:"ty"`
+	Status   string `dynamodbav:"st"`
+	From     string `dynamodbav:"fr,omitempty"`
+	Owner    string `dynamodbav:"ow,omitempty"`
+	ByKind   string `dynamodbav:"bk"`
+	By       string `dynamodbav:"by,omitempty"`
+	ByName   string `dynamodbav:"bn,omitempty"`
+	Note     string `dynamodbav:"no,omitempty"`
+	Routed   int64  `dynamodbav:"rt,omitempty"`
+	Decision string `dynamodbav:"de,omitempty"`
+}
+
+func newHistoryItem(chatID string, e chat.Event) (historyItem, error) {
+	it := historyItem{PK: chatPK(chatID), SK: eventSK(e), Epoch: e.Epoch, At: millis(e.At), Type: string(e.Type),
+		Status: string(e.Status), From: e.From, Owner: e.Owner, ByKind: string(e.By.Kind), By: e.By.ID, ByName: e.By.Name,
+		Note: e.Note, Routed: e.Routed}
+	if e.Decision != nil {
+		text, err := json.Marshal(e.Decision)
+		if err != nil {
+			return it, fmt.Errorf("decision of chat %s: %w", chatID, err)
+		}
+		it.Decision = string(text)
+	}
+	return it, nil
+}
+
+func (it historyItem) event() (chat.Event, error) {
+	e := chat.Event{Epoch: it.Epoch, At: fromMillis(it.At), Type: chat.EventType(it.Type), Status: chat.Status(it.Status),
+		From: it.From, Owner: it.Owner, By: chat.Actor{Kind: chat.ActorKind(it.ByKind), ID: it.By, Name: it.ByName},
+		Note: it.Note, Routed: it.Routed}
+	if it.Decision == "" {
+		return e, nil
+	}
+	e.Decision = &assign.Decision{}
+	if err := json.Unmarshal([]byte(it.Decision), e.Decision); err != nil {
+		return e, fmt.Errorf("decision at %s %s: %w", it.PK, it.SK, err)
+	}
+	return e, nil
+}
+
+type entryItem struct {
+	PK           string `dynamodbav:"pk"`
+	SK           string `dynamodbav:"sk"`
+	Chat         string `dynamodbav:"ch"`
+	Epoch        int64  `dynamodbav:"ep"`
+	Since        int64  `dynamodbav:"ws"`
+	Priority     string `dynamodbav:"pr"`
+	Strategy     string `dynamodbav:"sg"`
+	RuleID       string `dynamodbav:"ru,omitempty"`
+	RuleName     string `dynamodbav:"rn,omitempty"`
+	RulesVersion int64  `dynamodbav:"rv"`
+	Routed       int64  `dynamodbav:"rt"`
+	Message      []byte `dynamodbav:"me,omitempty"`
+	Because      string `dynamodbav:"be,omitempty"`
+}
+
+func newEntryItem(e chat.Entry) entryItem {
+	return entryItem{PK: waitingPK(e.Pool), SK: waitingSK(e.Priority, e.Since, e.Chat), Chat: e.Chat, Epoch: e.Epoch,
+		Since: millis(e.Since), Priority: string(e.Priority), Strategy: string(e.Strategy), RuleID: e.RuleID, RuleName: e.RuleName,
+		RulesVersion: e.RulesVersion, Routed: e.Routed, Message: keyBytes(e.Message), Because: string(e.Because)}
+}
+
+func (it entryItem) entry() chat.Entry {
+	return chat.Entry{Chat: it.Chat, Pool: it.PK[len(waitingPrefix):], Priority: assign.Priority(it.Priority),
+		Since: fromMillis(it.Since), Strategy: assign.Strategy(it.Strategy), RuleID: it.RuleID, RuleName: it.RuleName,
+		RulesVersion: it.RulesVersion, Routed: it.Routed, Epoch: it.Epoch,
+		Message: keyOf(it.Message), Because: assign.Reason(it.Because)}
+}
+
+type personItem struct {
+	PK        string   `dynamodbav:"pk"`
+	SK        string   `dynamodbav:"sk"`
+	Name      string   `dynamodbav:"name"`
+	Email     string   `dynamodbav:"email,omitempty"`
+	Role      string   `dynamodbav:"role,omitempty"`
+	Active    bool     `dynamodbav:"active"`
+	Avail     string   `dynamodbav:"availability"`
+	Until     int64    `dynamodbav:"onlineUntil"` // always present: a condition compares with it; 0 means no end
+	Capacity  int      `dynamodbav:"capacity,omitempty"`
+	Limit     int      `dynamodbav:"limit"`
+	Weight    int      `dynamodbav:"weight,omitempty"`
+	Languages []string `dynamodbav:"languages,stringset,omitempty"`
+	Skills    []string `dynamodbav:"skills,stringset,omitempty"`
+	Teams     []string `dynamodbav:"teams,stringset,omitempty"`
+	Open      int      `dynamodbav:"openChats"`
+	Assigned  int64    `dynamodbav:"assignedAt,omitempty"`
+	Changed   int64    `dynamodbav:"changed"`
+	ChangedAt string   `dynamodbav:"changedAt"`
+}
+
+func newPersonItem(p team.Person, now time.Time) personItem {
+	return personItem{PK: peoplePK, SK: p.ID, Name: p.Name, Email: p.Email, Role: string(p.Role), Active: p.Active,
+		Avail: string(p.Availability), Until: millis(p.OnlineUntil), Capacity: p.Capacity, Limit: p.Limit, Weight: p.Weight,
+		Languages: p.Languages, Skills: p.Skills, Teams: p.Teams, Open: p.OpenChats, Assigned: millis(p.AssignedAt),
+		Changed: p.Changed, ChangedAt: sortable(now)}
+}
+
+func (it personItem) person() team.Person {
+	return team.Person{ID: it.SK, Name: it.Name, Email: it.Email, Role: team.Role(it.Role), Active: it.Active,
+		Availability: team.Availability(it.Avail), OnlineUntil: fromMillis(it.Until), Capacity: it.Capacity, Limit: it.Limit,
+		Weight: it.Weight, Languages: it.Languages, Skills: it.Skills, Teams: it.Teams, OpenChats: it.Open,
+		AssignedAt: fromMillis(it.Assigned), Changed: it.Changed}
+}
+
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func fromMillis(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+func keyBytes(k chat.Key) []byte {
+	if k.IsZero() {
+		return nil
+	}
+	return k[:]
+}
+
+func keyOf(b []byte) chat.Key {
+	if len(b) != len(chat.Key{}) {
+		return chat.Key{}
+	}
+	return chat.Key(b)
+}
+
+func marshal(it any) (Item, error) {
+	m, err := attributevalue.MarshalMap(it)
+	if err != nil {
+		return nil, fmt.Errorf("marshal %T: %w", it, err)
+	}
+	return m, nil
+}
+
+func unmarshal[T any](item Item) (T, error) {
+	var it T
+	if err := attributevalue.UnmarshalMap(item, &it); err != nil {
+		return it, fmt.Errorf("unmarshal %T: %w", it, err)
+	}
+	return it, nil
+}

@@ -1,0 +1,111 @@
+package dynamo
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"chatkeeper/shared/assign"
+	"chatkeeper/shared/chat"
+)
+
+// Access patterns. Every key of both tables is built in this file.
+//
+// Chats table
+//
+//	what                                  pk             sk                               read by
+//	Chat                                  C#chat         0                                id; BSUID (the id is its hash when the first message told it)
+//	identity that leads to a Chat         C#address      0                                hash(number, phone or BSUID)
+//	Message                               C#chat         M#key                            Chat, in WhatsApp's order; one by its key
+//	history                               C#chat         H#epoch#n                        Chat, in order: n is 0 for the change itself,
+//	                                                                                      r and a number for a routing, a reason for "nobody"
+//	delivery status of a message of ours  C#chat         D#mark                           Chat and the message's WhatsApp id, hashed
+//	waiting entry                         W#pool         priority#since#chat              pool, in the order of service
+//	directory of pools with waiting Chats WP             pool                             all of them, for somebody who comes online
+//	index byOwner                         owner#status   opened or closed, ms             a person's Chats, newest first
+//	index byStatus                        status#shard   opened, ms                       all Chats of a status, newest first; shards are merged
+//
+// Team table
+//
+//	person                                P              personId                         one; all (the roster)
+//	index byChange (local)                P              changed, ms                      who changed since, strongly consistent
+//	pointer to the rules in force         R              0                                every routing
+//	rules version                         R              V#version                        one
+//	team, department, number, calendar    S              T#id, D#id, N#id, H#id           all of them, when the pointer's revision changed
+const (
+	peoplePK    = "P"
+	rulesPK     = "R"
+	rulesNowSK  = "0"
+	settingsPK  = "S"
+	directoryPK = "WP"
+	selfSK      = "0"
+
+	teamPrefix       = "T#"
+	departmentPrefix = "D#"
+	numberPrefix     = "N#"
+	calendarPrefix   = "H#"
+
+	chatPrefix     = "C#"
+	waitingPrefix  = "W#"
+	messagePrefix  = "M#"
+	historyPrefix  = "H#"
+	deliveryPrefix = "D#"
+	versionPrefix  = "V#"
+
+	// statusShards spreads the two lists of all Chats. A list is read with one request a shard.
+	statusShards = 8
+)
+
+func chatPK(id string) string        { return chatPrefix + id }
+func messageSK(k chat.Key) string    { return messagePrefix + k.String() }
+func deliverySK(m chat.Mark) string  { return deliveryPrefix + fmt.Sprintf("%x", m[:]) }
+func waitingPK(pool string) string   { return waitingPrefix + pool }
+func versionSK(version int64) string { return fmt.Sprintf("%s%08d", versionPrefix, version) }
+func historySK(epoch int64, n string) string {
+	return fmt.Sprintf("%s%010d#%s", historyPrefix, epoch, n)
+}
+
+// eventSK places an event in the history: a change once per epoch, a routing once per routing, "nobody" once per reason.
+func eventSK(e chat.Event) string {
+	switch e.Type {
+	case chat.Routed:
+		return historySK(e.Epoch, "r"+strconv.FormatInt(e.Routed, 10))
+	case chat.Nobody:
+		return historySK(e.Epoch, "nobody#"+string(e.Decision.Nobody))
+	}
+	return historySK(e.Epoch, "0")
+}
+
+// waitingSK orders a pool: priority first, then how long the Chat has waited, then the id so that no two are alike.
+func waitingSK(p assign.Priority, since time.Time, chatID string) string {
+	return fmt.Sprintf("%d#%s#%s", p.Rank(), sortable(since), chatID)
+}
+
+// sortable is a time to the millisecond whose text sorts like the time, until the year 2286.
+func sortable(t time.Time) string { return fmt.Sprintf("%013d", t.UnixMilli()) }
+
+// indexKeys are the attributes by which the two indexes list a Chat. They follow from owner and status alone.
+func indexKeys(id string, o chat.Ownership) (ownerKey, ownerAt, statusKey, statusAt string) {
+	if o.Status == chat.Merged {
+		return
+	}
+	if o.Owner != "" {
+		ownerKey, ownerAt = ownerIndexPK(o.Owner, o.Status), sortable(o.OpenedAt)
+		if o.Status == chat.Closed {
+			ownerAt = sortable(o.ClosedAt)
+		}
+	}
+	return ownerKey, ownerAt, statusIndexPK(o.Status, shardOf(id)), sortable(o.OpenedAt)
+}
+
+func ownerIndexPK(owner string, s chat.Status) string { return owner + "#" + string(s) }
+
+func statusIndexPK(s chat.Status, shard int) string { return string(s) + "#" + strconv.Itoa(shard) }
+
+func shardOf(id string) int {
+	sum := 0
+	for _, b := range []byte(id) {
+		sum += int(b)
+	}
+	return sum % statusShards
+}

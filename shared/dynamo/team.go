@@ -1,0 +1,128 @@
+package dynamo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"chatkeeper/shared/team"
+)
+
+// People reads the roster: everybody, strongly consistent.
+func (s *Store) People(ctx context.Context) ([]team.Person, error) {
+	var people []team.Person
+	err := s.each(ctx, s.partition(s.team, peoplePK), func(item Item) error {
+		it, err := unmarshal[personItem](item)
+		people = append(people, it.person())
+		return err
+	})
+	return people, err
+}
+
+// Person reads one person, strongly consistent; nil if there is none.
+func (s *Store) Person(ctx context.Context, id string) (*team.Person, error) {
+	item, err := s.get(ctx, s.team, peoplePK, id, true)
+	if err != nil || item == nil {
+		return nil, err
+	}
+	it, err := unmarshal[personItem](item)
+	if err != nil {
+		return nil, err
+	}
+	p := it.person()
+	return &p, nil
+}
+
+// AddPerson stores somebody new. ErrRefused: the id is taken.
+func (s *Store) AddPerson(ctx context.Context, p team.Person, now time.Time) error {
+	item, err := marshal(newPersonItem(p, now))
+	if err != nil {
+		return err
+	}
+	e, err := expression.NewBuilder().WithCondition(*absent()).Build()
+	if err != nil {
+		return err
+	}
+	_, err = s.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.team, Item: item, ConditionExpression: e.Condition(),
+		ExpressionAttributeNames: e.Names()})
+	return outcome("add person "+p.ID, err)
+}
+
+// UpdatePerson changes a person: it reads them (strongly), lets edit change what it likes but the id and the load, and
+// writes what differs, if nobody else wrote the person meanwhile; else it does so again. The load (OpenChats) belongs to
+// Commit alone. It returns the person as stored, [ErrNoPerson], or edit's error as it is.
+func (s *Store) UpdatePerson(ctx context.Context, id string, now time.Time, edit func(*team.Person) error) (team.Person, error) {
+	var last error
+	for n := range attempts {
+		read, err := s.Person(ctx, id)
+		if err != nil {
+			return team.Person{}, err
+		}
+		if read == nil {
+			return team.Person{}, ErrNoPerson
+		}
+		edited := *read
+		if err := edit(&edited); err != nil {
+			return *read, err
+		}
+		if last = s.savePerson(ctx, *read, edited, now); last == nil {
+			edited.Changed++
+			return edited, nil
+		}
+		if !Again(last) {
+			return *read, last
+		}
+		if err := Pause(ctx, n, last); err != nil {
+			return *read, fmt.Errorf("%w (%w)", last, err)
+		}
+	}
+	return team.Person{}, fmt.Errorf("person %s after %d attempts: %w", id, attempts, last)
+}
+
+func (s *Store) savePerson(ctx context.Context, read, edited team.Person, now time.Time) error {
+	u := &update{}
+	become(u, "name", read.Name, edited.Name)
+	become(u, "email", read.Email, edited.Email)
+	become(u, "role", read.Role, edited.Role)
+	become(u, "capacity", read.Capacity, edited.Capacity)
+	become(u, "weight", read.Weight, edited.Weight)
+	// These take part in conditions and comparisons, so they are never absent.
+	u.set("active", edited.Active)
+	u.set("availability", string(edited.Availability))
+	u.set("onlineUntil", millis(edited.OnlineUntil))
+	u.set("limit", edited.Limit)
+	becomeSet(u, "languages", read.Languages, edited.Languages)
+	becomeSet(u, "skills", read.Skills, edited.Skills)
+	becomeSet(u, "teams", read.Teams, edited.Teams)
+	u.add("changed", 1)
+	u.set("changedAt", sortable(now))
+	e, err := expression.NewBuilder().WithUpdate(u.b).WithCondition(equals("changed", read.Changed)).Build()
+	if err != nil {
+		return err
+	}
+	_, err = s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{TableName: &s.team, Key: key(peoplePK, read.ID),
+		UpdateExpression: e.Update(), ConditionExpression: e.Condition(),
+		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values()})
+	return outcome("change person "+read.ID, err)
+}
+
+func becomeSet(u *update, attribute string, before, after []string) {
+	switch {
+	case slices.Equal(before, after):
+	case len(after) == 0:
+		u.remove(attribute)
+	default:
+		u.set(attribute, set(after))
+	}
+}
+
+// ErrNoPerson: nobody has this id.
+var ErrNoPerson = errors.New("no such person")
+
+// ErrNoChat: no Chat has this id.
+var ErrNoChat = errors.New("no such chat")

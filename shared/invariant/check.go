@@ -1,0 +1,346 @@
+// Package invariant checks whole tables against the promises that Chatkeeper makes (README lists them as I1 to I10).
+// It is pure: somebody else reads the tables, at a moment when nobody writes them.
+package invariant
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"chatkeeper/shared/assign"
+	"chatkeeper/shared/chat"
+	"chatkeeper/shared/team"
+)
+
+// Snapshot is everything that both tables hold.
+type Snapshot struct {
+	Chats    []chat.Chat
+	Aliases  []Alias
+	Messages []Message
+	Events   []Event
+	Entries  []chat.Entry
+	People   []team.Person
+}
+
+// Alias leads from an identity to a Chat.
+type Alias struct{ Address, Chat string }
+
+// Message is a stored Message and the Chat that it stands under.
+type Message struct {
+	Chat string
+	chat.Message
+}
+
+// Event is a history item and the Chat that it stands under.
+type Event struct {
+	Chat string
+	chat.Event
+}
+
+// Breach is one promise that does not hold, with the ids of what is involved. It carries no customer data.
+type Breach struct {
+	Invariant string // such as "I2"
+	IDs       []string
+	Says      string
+}
+
+func (b Breach) String() string { return fmt.Sprintf("%s %v: %s", b.Invariant, b.IDs, b.Says) }
+
+// Check reports every breach of I1 to I6 and I8. For I6, a Chat counts as committed before another was served only if
+// it entered the pool at least slack earlier: the times that are compared were taken before the writes they belong to.
+func Check(s Snapshot, slack time.Duration) []Breach {
+	c := checker{Snapshot: s, slack: slack,
+		chats: map[string]chat.Chat{}, events: map[string][]chat.Event{}, entries: map[string][]chat.Entry{}}
+	for _, v := range s.Chats {
+		c.chats[v.ID] = v
+	}
+	for _, v := range s.Events {
+		c.events[v.Chat] = append(c.events[v.Chat], v.Event)
+	}
+	for _, events := range c.events {
+		slices.SortStableFunc(events, func(a, b chat.Event) int {
+			return cmp.Or(cmp.Compare(a.Epoch, b.Epoch), a.At.Compare(b.At))
+		})
+	}
+	for _, v := range s.Entries {
+		c.entries[v.Chat] = append(c.entries[v.Chat], v)
+	}
+	c.history()
+	c.loads()
+	c.decisions()
+	c.messages()
+	c.waiting()
+	c.order()
+	c.identities()
+	return c.breaches
+}
+
+type checker struct {
+	Snapshot
+	slack    time.Duration
+	chats    map[string]chat.Chat
+	events   map[string][]chat.Event
+	entries  map[string][]chat.Entry
+	breaches []Breach
+}
+
+func (c *checker) breach(invariant string, ids []string, format string, args ...any) {
+	c.breaches = append(c.breaches, Breach{Invariant: invariant, IDs: ids, Says: fmt.Sprintf(format, args...)})
+}
+
+// history is I1: replaying it gives the Chat's state, one item for every epoch.
+func (c *checker) history() {
+	for _, v := range c.Chats {
+		var now chat.Ownership
+		for _, e := range c.events[v.ID] {
+			if !e.Type.Changes() {
+				if e.Epoch != now.Epoch {
+					c.breach("I1", []string{v.ID}, "a record of type %s stands at epoch %d, where none begins", e.Type, e.Epoch)
+				}
+				continue
+			}
+			if e.Epoch != now.Epoch+1 {
+				c.breach("I1", []string{v.ID}, "epoch %d follows epoch %d", e.Epoch, now.Epoch)
+			}
+			if e.From != now.Owner {
+				c.breach("I1", []string{v.ID, e.From, now.Owner}, "at epoch %d it left another owner than it had", e.Epoch)
+			}
+			now.Epoch, now.Status, now.Owner = e.Epoch, e.Status, e.Owner
+			if e.Type != chat.ClosedBy {
+				now.OwnerEpoch = e.Epoch
+			}
+		}
+		if now.Epoch != v.Epoch || now.Status != v.Status || now.Owner != v.Owner || now.OwnerEpoch != v.OwnerEpoch {
+			c.breach("I1", []string{v.ID, v.Owner, now.Owner}, "is %s at epoch %d (owner since %d); its history says %s at %d (since %d)",
+				v.Status, v.Epoch, v.OwnerEpoch, now.Status, now.Epoch, now.OwnerEpoch)
+		}
+	}
+	for id := range c.events {
+		if _, ok := c.chats[id]; !ok {
+			c.breach("I1", []string{id}, "has a history but is no Chat")
+		}
+	}
+}
+
+// loads is I2: openChats is the number of open Chats owned.
+func (c *checker) loads() {
+	owned := map[string]int{}
+	for _, v := range c.Chats {
+		if person := v.Load(); person != "" {
+			owned[person]++
+		}
+	}
+	for _, p := range c.People {
+		if owned[p.ID] != p.OpenChats {
+			c.breach("I2", []string{p.ID}, "counts %d open Chats and owns %d", p.OpenChats, owned[p.ID])
+		}
+		delete(owned, p.ID)
+	}
+	for person, n := range owned {
+		c.breach("I2", []string{person}, "owns %d open Chats but is nobody", n)
+	}
+}
+
+// decisions is I3: who was chosen by a rule was online, below capacity, and in the decision as the first.
+func (c *checker) decisions() {
+	for id, events := range c.events {
+		for _, e := range events {
+			if e.By.Kind == chat.ByRule && e.Owner != "" && e.Type.Changes() {
+				c.decision(id, e)
+			}
+		}
+	}
+}
+
+func (c *checker) decision(id string, e chat.Event) {
+	ids := []string{id, e.Owner}
+	if e.Decision == nil || len(e.Decision.Candidates) == 0 {
+		c.breach("I3", ids, "was assigned at epoch %d without a decision", e.Epoch)
+		return
+	}
+	d := e.Decision
+	chosen := d.Candidates[0]
+	switch {
+	case d.PersonID != e.Owner || chosen.PersonID != e.Owner || chosen.Outcome != assign.Chosen:
+		c.breach("I3", ids, "the decision at epoch %d chose somebody else", e.Epoch)
+	case chosen.OpenChats >= chosen.Limit:
+		c.breach("I3", ids, "was assigned at epoch %d to somebody with %d of %d Chats", e.Epoch, chosen.OpenChats, chosen.Limit)
+	case chosen.Availability != team.Online:
+		c.breach("I3", ids, "was assigned at epoch %d to somebody %s", e.Epoch, chosen.Availability)
+	}
+	if d.Strategy != assign.LeastLoaded {
+		return
+	}
+	for _, other := range d.Candidates[1:] {
+		if other.Because == assign.MoreOpenChats && other.OpenChats < chosen.OpenChats {
+			c.breach("I3", append(ids, other.PersonID), "the decision at epoch %d passed over somebody with fewer Chats", e.Epoch)
+		}
+	}
+}
+
+// messages is I4: every message is stored once, and what a Chat counts is there to be read.
+func (c *checker) messages() {
+	type stored struct{ number, wamid string }
+	seen := map[stored]string{}
+	keys := map[string]map[chat.Key]bool{}
+	marks := map[string]map[chat.Mark]bool{}
+	for _, m := range c.Messages {
+		v, ok := c.chats[m.Chat]
+		if !ok {
+			c.breach("I4", []string{m.Chat, m.Key.String()}, "a message stands under no Chat")
+			continue
+		}
+		if keys[v.ID] == nil {
+			keys[v.ID], marks[v.ID] = map[chat.Key]bool{}, map[chat.Mark]bool{}
+		}
+		keys[v.ID][m.Key], marks[v.ID][m.Key.Mark()] = true, true
+		if m.Direction != chat.In || m.Source != "" {
+			continue
+		}
+		at := stored{v.Number, m.WAMID}
+		if other, twice := seen[at]; twice {
+			c.breach("I4", []string{m.Chat, other, m.Key.String()}, "a message is stored twice")
+		}
+		seen[at] = m.Chat
+	}
+	for _, v := range c.Chats {
+		if v.Status == chat.Merged {
+			continue
+		}
+		family := append([]string{v.ID}, v.From...)
+		if !v.LastIn.IsZero() && !slices.ContainsFunc(family, func(id string) bool { return keys[id][v.LastIn] }) {
+			c.breach("I4", []string{v.ID, v.LastIn.String()}, "its last message is not stored")
+		}
+		for _, m := range v.Unread {
+			if !slices.ContainsFunc(family, func(id string) bool { return marks[id][m] }) {
+				c.breach("I4", []string{v.ID, fmt.Sprintf("%x", m)}, "counts a message as unread that is not stored")
+			}
+		}
+		if len(v.Unread) > chat.MaxUnread {
+			c.breach("I4", []string{v.ID}, "holds %d unread marks", len(v.Unread))
+		}
+	}
+}
+
+// waiting is I5: an open Chat is owned or waits, and waits with exactly one entry in each of its pools.
+func (c *checker) waiting() {
+	for _, v := range c.Chats {
+		if v.Waiting() != (len(v.Pools) > 0) {
+			c.breach("I5", []string{v.ID, v.Owner}, "is %s and waits in %d pools", v.Status, len(v.Pools))
+		}
+		found := map[string]int{}
+		for _, e := range c.entries[v.ID] {
+			found[e.Pool]++
+			if !slices.Contains(v.Pools, e.Pool) {
+				c.breach("I5", []string{v.ID, e.Pool}, "has a waiting entry in a pool that is not open to it")
+			} else if e.Priority != v.Priority || !e.Since.Equal(v.WaitingSince) || e.Routed != v.Routed || e.RulesVersion != v.RulesVersion {
+				c.breach("I5", []string{v.ID, e.Pool}, "has a waiting entry that says something else than the Chat")
+			}
+		}
+		for _, p := range v.Pools {
+			if found[p] != 1 {
+				c.breach("I5", []string{v.ID, p}, "has %d waiting entries in a pool that is open to it", found[p])
+			}
+		}
+	}
+	for id, entries := range c.entries {
+		if _, ok := c.chats[id]; !ok {
+			c.breach("I5", []string{id, entries[0].Pool}, "waits but is no Chat")
+		}
+	}
+}
+
+// stay is a stretch of time that a Chat waited in a pool.
+type stay struct {
+	chat    string
+	since   time.Time // its place in the order
+	entered time.Time
+	left    time.Time   // zero while it still waits
+	by      *chat.Event // the assignment that ended it; nil if something else did
+}
+
+// order is I6: within a pool and priority, nobody overtakes a Chat that was there before the other was served. Every
+// member of a pool may take every Chat of it, so who could take the one could have taken the other.
+func (c *checker) order() {
+	type queue struct {
+		pool     string
+		priority assign.Priority
+	}
+	stays := map[queue][]stay{}
+	for id, events := range c.events {
+		var in queue
+		var now stay
+		end := func(at time.Time, by *chat.Event) {
+			if in.pool != "" {
+				now.left, now.by = at, by
+				stays[in] = append(stays[in], now)
+			}
+			in = queue{}
+		}
+		for i := range events {
+			e := &events[i]
+			if e.Type == chat.Nobody {
+				continue
+			}
+			since := now.since
+			if e.Type != chat.Routed {
+				since = e.At
+			}
+			if e.Type == chat.Assigned {
+				end(e.At, e)
+			} else {
+				end(e.At, nil)
+			}
+			if e.Status == chat.Open && e.Owner == "" && e.Decision != nil {
+				in, now = queue{e.Decision.Pool, e.Decision.Priority}, stay{chat: id, since: since, entered: e.At}
+			}
+		}
+		end(time.Time{}, nil)
+	}
+	for in, all := range stays {
+		slices.SortFunc(all, func(a, b stay) int { return a.since.Compare(b.since) })
+		for i, later := range all {
+			if later.by == nil {
+				continue
+			}
+			for _, earlier := range all[:i] {
+				stillThere := earlier.left.IsZero() || earlier.left.After(later.left)
+				if earlier.since.Before(later.since) && earlier.entered.Add(c.slack).Before(later.left) && stillThere {
+					c.breach("I6", []string{in.pool, later.chat, earlier.chat}, "was served before a Chat that had waited longer")
+				}
+			}
+		}
+	}
+}
+
+// identities is I8: one Chat for one customer and business number.
+func (c *checker) identities() {
+	type identity struct{ kind, number, id string }
+	of := map[identity]string{}
+	claim := func(v chat.Chat, kind, id string) {
+		if id == "" {
+			return
+		}
+		i := identity{kind, v.Number, id}
+		if other, taken := of[i]; taken {
+			c.breach("I8", []string{v.ID, other}, "two Chats have one customer's %s", kind)
+		}
+		of[i] = v.ID
+	}
+	for _, v := range c.Chats {
+		if v.Status == chat.Merged {
+			if _, ok := c.chats[v.MergedInto]; !ok {
+				c.breach("I8", []string{v.ID, v.MergedInto}, "is merged into no Chat")
+			}
+			continue
+		}
+		claim(v, "user id", v.Customer.UserID)
+		claim(v, "phone number", v.Customer.Phone)
+	}
+	for _, a := range c.Aliases {
+		if v, ok := c.chats[a.Chat]; !ok || v.Status == chat.Merged {
+			c.breach("I8", []string{a.Address, a.Chat}, "an identity leads to no Chat that goes on")
+		}
+	}
+}
