@@ -5,10 +5,14 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
-MAX_ZIP := 6291456 # bytes; a small zip starts fast
+# In bytes: 6 MB. A small zip starts fast.
+MAX_ZIP := 6291456
 
 # WhatsApp payloads to test with beside the project's own, where such a folder is at hand.
-export CORPUS ?= $(abspath $(wildcard ../shared/corpus))
+CORPUS ?= $(wildcard ../shared/corpus)
+# Absolute, because each test runs in its own folder.
+override CORPUS := $(abspath $(CORPUS))
+export CORPUS
 
 ##@ On a laptop
 
@@ -32,6 +36,20 @@ redrive: ## bring dead letters of the running stack back to their queues
 .PHONY: reset
 reset: ## forget everything that `make run` keeps in .local
 	@infra/tools/reset
+
+.PHONY: sam-local
+sam-local: .aws-sam/local ## serve the running stack's template by `sam local start-api`, on port SAM_PORT (3000)
+	@go run ./infra/tools/samlocal start-api --port $(or $(SAM_PORT),3000) --warm-containers LAZY $(SAM_LOCAL_FLAGS)
+
+.PHONY: sam-invoke
+sam-invoke: .aws-sam/local ## one invocation: FUNCTION=WebhookFunction EVENT=infra/events/webhook-message.json
+	@go run ./infra/tools/samlocal invoke $(FUNCTION) --event $(EVENT) $(SAM_LOCAL_FLAGS)
+
+# The functions for this machine's own processor, apart from those for AWS.
+.PHONY: .aws-sam/local
+.aws-sam/local:
+	@infra/tools/need go python docker
+	@ARCH=$$(go env GOHOSTARCH) infra/tools/sam build --build-in-source --build-dir $@
 
 ##@ Before a change lands
 

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// localServer returns the address of a server of `make run`, whose port may be moved by the variable. It must answer.
+func localServer(variable, port string) (string, error) {
+	address := net.JoinHostPort("127.0.0.1", cmp.Or(os.Getenv(variable), port))
+	connection, err := net.DialTimeout("tcp", address, time.Second)
+	if err != nil {
+		return "", fmt.Errorf("nothing answers on %s: start `make run` in another terminal first", address)
+	}
+	return address, connection.Close()
+}
+
+// bridge is how containers reach this machine.
+//
+// Docker Desktop brings them to our loopback under the name host.docker.internal. A Docker that runs on this machine
+// itself doesn't: there the containers see us at the address of Docker's bridge, where nobody listens, because the
+// servers are for this machine alone. So this program listens there and passes on what it hears.
+type bridge struct {
+	address string // of ours on Docker's bridge; empty under Docker Desktop
+}
+
+func findBridge(ctx context.Context) (bridge, error) {
+	format := `{{index .Options "com.docker.network.bridge.name"}}`
+	out, err := exec.CommandContext(ctx, "docker", "network", "inspect", "bridge", "--format", format).Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return bridge{}, fmt.Errorf("ask Docker for its bridge: %s", strings.TrimSpace(string(exit.Stderr)))
+	}
+	if err != nil {
+		return bridge{}, fmt.Errorf("ask Docker for its bridge: %w", err)
+	}
+	device, err := net.InterfaceByName(strings.TrimSpace(string(out)))
+	if err != nil {
+		return bridge{}, nil // in Docker Desktop's own machine, not on ours
+	}
+	addresses, err := device.Addrs()
+	if err != nil {
+		return bridge{}, err
+	}
+	for _, a := range addresses {
+		if network, ok := a.(*net.IPNet); ok && network.IP.To4() != nil {
+			return bridge{network.IP.String()}, nil
+		}
+	}
+	return bridge{}, fmt.Errorf("the bridge of Docker, %s, has no address", device.Name)
+}
+
+// reachable returns the address under which containers reach the server at the loopback address.
+func (b bridge) reachable(server string) (string, error) {
+	if b.address == "" {
+		_, port, err := net.SplitHostPort(server)
+		return net.JoinHostPort("host.docker.internal", port), err
+	}
+	listener, err := net.Listen("tcp", net.JoinHostPort(b.address, "0"))
+	if err != nil {
+		return "", fmt.Errorf("listen for containers: %w", err)
+	}
+	go func() {
+		for {
+			from, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go pass(from, server)
+		}
+	}()
+	return listener.Addr().String(), nil
+}
+
+// pass connects a container's connection with the server, until either side ends it.
+func pass(from net.Conn, server string) {
+	defer from.Close()
+	to, err := net.Dial("tcp", server)
+	if err != nil {
+		return // the container sees its connection end, as it would at the server
+	}
+	defer to.Close()
+	done := make(chan struct{}, 2)
+	for _, way := range [][2]net.Conn{{from, to}, {to, from}} {
+		go func() {
+			_, _ = io.Copy(way[1], way[0])
+			done <- struct{}{}
+		}()
+	}
+	<-done
+}
