@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"chatkeeper/infra/local/template"
 	"chatkeeper/shared/assign"
 	"chatkeeper/shared/chat"
 	"chatkeeper/shared/dynamo"
@@ -152,6 +153,51 @@ func TestDispatcherRules(t *testing.T) {
 	if rules == nil || rules.Old == nil || rules.New == nil || *rules.New <= *rules.Old {
 		t.Errorf("this is no newer version of the rules: %+v", rules)
 	}
+}
+
+// The filters in template.yaml let each of the dispatcher's events through.
+func TestDispatcherFilters(t *testing.T) {
+	t.Parallel()
+	tmpl, err := template.Load("../../template.yaml", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := filepath.Glob("dispatcher-*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		event := read[struct{ Records []json.RawMessage }](t, name)
+		source := read[events.DynamoDBEvent](t, name).Records[0].EventSourceArn
+		if !passes(t, tmpl, source, event.Records[0]) {
+			t.Errorf("%s: no event source of the dispatcher lets it through", name)
+		}
+	}
+}
+
+// passes says whether an event source of the dispatcher on the table that the ARN names lets the record through.
+func passes(t *testing.T, tmpl *template.Template, arn string, record []byte) bool {
+	t.Helper()
+	for _, function := range tmpl.Functions {
+		if function.ID != "DispatcherFunction" {
+			continue
+		}
+		for _, source := range function.Streams {
+			if !strings.Contains(arn, ":table/chatkeeper-"+source.Table+"/") {
+				continue
+			}
+			for _, pattern := range source.Filters {
+				matches, err := pattern.Matches(record)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if matches {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // update is the one Update in the delivery, as if it had been received when the gateway says.
