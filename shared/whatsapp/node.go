@@ -146,7 +146,11 @@ func skipSpace(b []byte, i int) int {
 
 // skipString returns the place after the string that begins at i.
 func skipString(b []byte, i int) int {
-	for i++; i < len(b); i++ {
+	i++
+	if end := bytes.IndexByte(b[min(i, len(b)):], '"'); end >= 0 && bytes.IndexByte(b[i:i+end], '\\') < 0 {
+		return i + end + 1
+	}
+	for ; i < len(b); i++ {
 		switch b[i] {
 		case '\\':
 			i++
