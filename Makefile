@@ -53,15 +53,17 @@ sam-invoke: .aws-sam/local ## one invocation: FUNCTION=WebhookFunction EVENT=inf
 
 ##@ Before a change lands
 
+PKG := ./...
+
 .PHONY: test
-test: ## all tests, on one DynamoDB Local and one ElasticMQ for the whole run
+test: ## all tests, on one DynamoDB Local and one ElasticMQ for the whole run (a part: PKG=./shared/...)
 	@infra/tools/need go java maven
-	go run ./infra/local/withservers -- go test $(TESTFLAGS) ./...
+	go run ./infra/local/withservers -- go test $(TESTFLAGS) $(PKG)
 
 .PHONY: soak
 soak: ## the same tests with bigger numbers and the race detector (needs a C compiler)
 	@infra/tools/need go java maven
-	CHATKEEPER_SOAK=1 CGO_ENABLED=1 go run ./infra/local/withservers -- go test -race -count=1 -timeout 2h $(TESTFLAGS) ./...
+	CHATKEEPER_SOAK=1 CGO_ENABLED=1 go run ./infra/local/withservers -- go test -race -count=1 -timeout 2h $(TESTFLAGS) $(PKG)
 
 .PHONY: check
 check: ## format, vet, staticcheck, go.mod, template.yaml
