@@ -13,23 +13,6 @@ const MaxCandidates = 8
 // tick is the least time between two values of Person.AssignedAt that storage keeps apart.
 const tick = time.Millisecond
 
-// The outcomes of a Candidate.
-const (
-	Chosen = "chosen"
-	Passed = "passed"
-)
-
-// Candidate is one person who was looked at, as they were at that moment: OpenChats is before the assignment.
-type Candidate struct {
-	PersonID     string            `json:"p" dynamodbav:"p"`
-	Name         string            `json:"n,omitempty" dynamodbav:"n,omitempty"`
-	Outcome      string            `json:"o" dynamodbav:"o"` // Chosen or Passed
-	Because      Reason            `json:"b" dynamodbav:"b"`
-	OpenChats    int               `json:"c" dynamodbav:"c"`
-	Limit        int               `json:"l" dynamodbav:"l"` // capacity in force; team.NoLimit when there is none
-	Availability team.Availability `json:"a" dynamodbav:"a"`
-}
-
 // Choice is the answer to who should get a Chat.
 type Choice struct {
 	Person     *team.Person   // points into the people given; nil means nobody
@@ -86,15 +69,16 @@ func Choose(pool Pool, strategy Strategy, people []team.Person, excluded func(pe
 	for i, e := range list.entries[:list.n] {
 		counts[e.standing]--
 		candidate := Candidate{
-			PersonID: e.person.ID, Name: e.person.Name, Outcome: Passed, Because: standingReasons[e.standing],
+			PersonID: e.person.ID, Name: firstRunes(e.person.Name, nameLength), Because: standingReasons[e.standing],
 			OpenChats: e.person.OpenChats, Limit: e.person.Limit, Availability: e.person.Availability,
 		}
 		switch {
 		case e.standing == able && i == 0:
-			candidate.Outcome, candidate.Because = Chosen, chosenBecause(strategy)
+			candidate.Because = chosenBecause(strategy)
 		case e.standing == able:
 			candidate.Because = list.behind(e)
 		}
+		candidate.Outcome = candidate.Because.outcome()
 		c.Candidates = append(c.Candidates, candidate)
 	}
 	for s, n := range counts {

@@ -42,6 +42,7 @@ type condition struct {
 	// of a question:
 	field    string
 	values   []string // as the document has them: of "in" or "contains"
+	keys     []string // the same as they are compared
 	calendar string
 	is       string
 	number   int32 // of the question in the whole document; see index
@@ -99,16 +100,19 @@ func (x *index) learn(c *condition) {
 	}
 	c.number = x.questions
 	x.questions++
+	for _, v := range c.values {
+		c.keys = append(c.keys, compared(c.field, v))
+	}
 	switch c.field {
 	case fieldText:
-		for _, v := range c.values {
-			x.words.add(folded(v), c.number)
+		for _, word := range c.keys {
+			x.words.add(word, c.number)
 		}
 	case fieldHours:
 		x.file(fieldHours, c.calendar+"/"+c.is, c.number)
 	default:
-		for _, v := range c.values {
-			x.file(c.field, compared(c.field, v), c.number)
+		for _, key := range c.keys {
+			x.file(c.field, key, c.number)
 		}
 	}
 }
@@ -129,6 +133,8 @@ func compared(field, value string) string {
 		return shortened(value)
 	case fieldCustomerTag:
 		return shortened(strings.ToLower(value))
+	case fieldText:
+		return folded(value)
 	}
 	return value
 }
@@ -146,8 +152,8 @@ func (x *index) answer(in Input) answers {
 	look(fieldBusinessNumber, in.BusinessNumber)
 	look(fieldDepartment, in.Department)
 	look(fieldMessageType, in.MessageType)
-	look(fieldReplyID, shortened(in.ReplyID))
-	look(fieldAdSource, shortened(in.AdSource))
+	look(fieldReplyID, compared(fieldReplyID, in.ReplyID))
+	look(fieldAdSource, compared(fieldAdSource, in.AdSource))
 	look(fieldCustomer, in.Customer)
 	look(fieldOpenedBy, in.OpenedBy)
 	for n := 1; n <= min(len(in.PhonePrefix), prefixDigits); n++ {

@@ -22,19 +22,19 @@ const (
 // has to be filled in again before Route or Explain can repeat a decision that text conditions took part in.
 // The zero value of a field means that there is nothing: a message without a button has no ReplyID.
 type Input struct {
-	Language       string          `json:"l,omitempty" dynamodbav:"l,omitempty"` // ISO 639-1; empty means Unknown
-	Country        string          `json:"c,omitempty" dynamodbav:"c,omitempty"` // ISO 3166 alpha-2; empty means Unknown
-	PhonePrefix    string          `json:"p,omitempty" dynamodbav:"p,omitempty"` // what PhonePrefix makes of the phone, which itself is not kept
-	BusinessNumber string          `json:"n,omitempty" dynamodbav:"n,omitempty"` // WhatsApp's phone_number_id
-	Department     string          `json:"d,omitempty" dynamodbav:"d,omitempty"` // id, as Department finds it
-	Text           string          `json:"-" dynamodbav:"-"`                     // what the customer wrote, captions included
-	MessageType    string          `json:"m,omitempty" dynamodbav:"m,omitempty"` // WhatsApp's type, such as "text" or "image"
-	ReplyID        string          `json:"r,omitempty" dynamodbav:"r,omitempty"` // id of the button or list choice
-	AdSource       string          `json:"a,omitempty" dynamodbav:"a,omitempty"` // source id of the referral
-	Tags           []string        `json:"g,omitempty" dynamodbav:"g,omitempty"` // of the Customer; the first MaxTags count
-	Customer       string          `json:"k,omitempty" dynamodbav:"k,omitempty"` // NewCustomer or ReturningCustomer
-	OpenedBy       string          `json:"o,omitempty" dynamodbav:"o,omitempty"` // Created or Reopened
-	Hours          map[string]bool `json:"h,omitempty" dynamodbav:"h,omitempty"` // calendar id to whether the moment lay inside; see Rules.Hours
+	Language       string          `json:"l,omitempty"` // ISO 639-1; empty means Unknown
+	Country        string          `json:"c,omitempty"` // ISO 3166 alpha-2; empty means Unknown
+	PhonePrefix    string          `json:"p,omitempty"` // what PhonePrefix makes of the phone, which itself is not kept
+	BusinessNumber string          `json:"n,omitempty"` // WhatsApp's phone_number_id
+	Department     string          `json:"d,omitempty"` // id, as Department finds it
+	Text           string          `json:"-"`           // what the customer wrote, captions included
+	MessageType    string          `json:"m,omitempty"` // WhatsApp's type, such as "text" or "image"
+	ReplyID        string          `json:"r,omitempty"` // id of the button or list choice
+	AdSource       string          `json:"a,omitempty"` // source id of the referral
+	Tags           []string        `json:"g,omitempty"` // of the Customer; the first MaxTags count
+	Customer       string          `json:"k,omitempty"` // NewCustomer or ReturningCustomer
+	OpenedBy       string          `json:"o,omitempty"` // Created or Reopened
+	Hours          map[string]bool `json:"h,omitempty"` // calendar id to whether the moment lay inside; see Rules.Hours
 }
 
 // MaxTags is how many tags of a Customer take part in routing.
@@ -56,8 +56,8 @@ func PhonePrefix(phone string) string {
 	return digits[:max(0, min(prefixDigits, len(digits)-4))]
 }
 
-// Kept is the input as a decision stores it: without the text, with at most MaxTags tags, and with long ids replaced by
-// a short digest that rules compare equal to the id itself. Route gives the same for it, text conditions aside.
+// Kept is the input as a decision stores it: without the text, with at most MaxTags tags, in lower case, and with long ids
+// replaced by a short digest that rules compare equal to the id itself. Route gives the same for it, text conditions aside.
 func (in Input) Kept() Input {
 	in.Text = ""
 	in.ReplyID = shortened(in.ReplyID)
@@ -65,7 +65,7 @@ func (in Input) Kept() Input {
 	if len(in.Tags) > 0 {
 		tags := make([]string, 0, min(len(in.Tags), MaxTags))
 		for _, tag := range in.Tags[:min(len(in.Tags), MaxTags)] {
-			tags = append(tags, shortened(tag))
+			tags = append(tags, compared(fieldCustomerTag, tag))
 		}
 		in.Tags = tags
 	}

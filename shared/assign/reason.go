@@ -1,5 +1,7 @@
 package assign
 
+import "chatkeeper/shared/team"
+
 // Reason is a stable code that says why something about an assignment is so. Words puts it in a sentence.
 type Reason string
 
@@ -81,6 +83,26 @@ func (r Reason) Words() string {
 		return w
 	}
 	return string(r)
+}
+
+// outcome is Chosen for the reasons of being chosen, and Passed for all others.
+func (r Reason) outcome() string {
+	switch r {
+	case LongestAgo, FewestOpenChats, NamedPerson:
+		return Chosen
+	}
+	return Passed
+}
+
+// availability is that of a person of whom the reason is true, or most likely true.
+func (r Reason) availability() team.Availability {
+	switch r {
+	case IsAway:
+		return team.Away
+	case IsOffline:
+		return team.Offline
+	}
+	return team.Online
 }
 
 // standing is how a person stands to a Chat of a pool; smaller is nearer to being chosen.

@@ -7,7 +7,7 @@
 // otherwise decides when none does. A rule has
 //
 //	id                a name for machines: a-z, 0-9 and "-", at most 32; unique
-//	name              for people, at most 80 characters
+//	name              for people, at most 48 characters
 //	enabled           true or false
 //	when              a condition, see below
 //	to                one to eight steps: {"team": …} or {"person": …}, with "strategy", and from the second on "after":
@@ -58,7 +58,7 @@ const (
 	maxSteps     = 8
 	maxRequired  = 8 // languages, and skills
 	maxCalendars = 8 // in one document, so that what was asked fits into a decision
-	maxNameRunes = 80
+	maxNameRunes = 48
 	maxIDBytes   = 32
 	maxValue     = 256 // bytes of one value
 	maxWait      = 7 * 24 * time.Hour
@@ -153,8 +153,7 @@ type Step struct {
 	After    time.Duration // since the Chat began to wait
 }
 
-// Route applies the rules to a routing event: the first enabled rule whose condition holds, or otherwise. A condition
-// costs the same whether there is one rule or a thousand; only their number of conditions counts.
+// Route applies the rules to a routing event: the first enabled rule whose condition holds decides, or otherwise.
 func (r *Rules) Route(in Input) Routing {
 	holds := r.index.answer(in)
 	for i := range r.rules {
