@@ -124,8 +124,8 @@ func (a *assigner) create(ctx context.Context, m whatsapp.Message, arrival chat.
 // open is the routing event: the message opens the Chat, and the rules in force say where it waits. All of it is one
 // transaction; the waiting entry's stream record is the signal to serve the pool.
 func (a *assigner) open(ctx context.Context, c chat.Chat, arrival chat.Arrival, links ...chat.Link) error {
-	if arrival.Language != "" {
-		c.Customer.Language = arrival.Language
+	if language := detect.Language(arrival.Message.Text); language != assign.Unknown {
+		arrival.Language, c.Customer.Language = language, language
 	}
 	rules, err := a.rules(ctx)
 	if err != nil {
@@ -207,9 +207,6 @@ func (a *assigner) arrival(m whatsapp.Message) chat.Arrival {
 	}
 	if m.Effect() == whatsapp.Opens || m.Kind == whatsapp.KindEcho || m.Kind == whatsapp.KindHistory {
 		arrival.Preview = preview(m.Text, kind)
-	}
-	if language := detect.Language(m.Text); m.Direction == whatsapp.In && language != assign.Unknown {
-		arrival.Language = language
 	}
 	return arrival
 }

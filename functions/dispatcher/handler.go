@@ -36,21 +36,48 @@ type queues interface {
 // handle signals every pool that the records of a batch give a reason to serve, once a pool and batch. The signals go
 // out before the batch is answered; what can't be signalled comes again with the whole batch.
 func (d *dispatcher) handle(ctx context.Context, event events.DynamoDBEvent) (events.DynamoDBEventResponse, error) {
-	var wanted signals
-	for i, r := range event.Records {
-		if err := d.record(ctx, &wanted, r); err != nil {
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-reserve))
+		defer cancel()
+	}
+	var answer events.DynamoDBEventResponse
+	b := batch{dispatcher: d}
+	for _, r := range event.Records {
+		if err := b.record(ctx, r); err != nil {
 			slog.ErrorContext(ctx, "record failed", "record", r.EventID, "error", err)
-			if err := d.queues.SendAll(ctx, d.pools, wanted.entries()); err != nil {
-				return failedFrom(event.Records[0]), nil
-			}
-			return failedFrom(event.Records[i]), nil
+			answer = failedFrom(r)
+			break
 		}
 	}
-	if err := d.queues.SendAll(ctx, d.pools, wanted.entries()); err != nil {
+	if err := d.queues.SendAll(context.WithoutCancel(ctx), d.pools, b.entries()); err != nil {
 		slog.ErrorContext(ctx, "signals not sent", "error", err)
 		return failedFrom(event.Records[0]), nil
 	}
-	return events.DynamoDBEventResponse{}, nil
+	return answer, nil
+}
+
+// reserve is the part of the invocation's time that is kept for the signals of what was handled.
+const reserve = 5 * time.Second
+
+// batch is what the records of one batch have come to so far.
+type batch struct {
+	*dispatcher
+	signals
+	inForce *dynamo.InForce
+}
+
+// rules are those in force, read once a batch: all its records were committed before it came, and whoever saves others
+// afterwards leaves a record of their own.
+func (b *batch) rules(ctx context.Context) (dynamo.InForce, error) {
+	if b.inForce == nil {
+		f, err := b.store.InForce(ctx)
+		if err != nil {
+			return f, err
+		}
+		b.inForce = &f
+	}
+	return *b.inForce, nil
 }
 
 // failedFrom reports a record and all behind it.
@@ -58,53 +85,53 @@ func failedFrom(r events.DynamoDBEventRecord) events.DynamoDBEventResponse {
 	return events.DynamoDBEventResponse{BatchItemFailures: []events.DynamoDBBatchItemFailure{{ItemIdentifier: r.Change.SequenceNumber}}}
 }
 
-func (d *dispatcher) record(ctx context.Context, wanted *signals, r events.DynamoDBEventRecord) error {
+func (b *batch) record(ctx context.Context, r events.DynamoDBEventRecord) error {
 	record, err := dynamo.ReadRecord(r)
 	if err != nil {
 		return err
 	}
 	switch {
 	case record.Entry != nil:
-		return d.entry(ctx, wanted, record.ID, *record.Entry)
+		return b.entry(ctx, record.ID, *record.Entry)
 	case record.Person != nil:
-		return d.person(ctx, wanted, record.ID, *record.Person)
+		return b.person(ctx, record.ID, *record.Person)
 	case record.Rules != nil:
-		return d.rules(ctx, wanted, record.ID, *record.Rules)
+		return b.saved(ctx, record.ID, *record.Rules)
 	}
 	return nil
 }
 
 // entry: a Chat began to wait, or was routed again. A note on why nobody took it, and its removal, signal nothing: the
 // former would go round in circles.
-func (d *dispatcher) entry(ctx context.Context, wanted *signals, cause string, e dynamo.Images[chat.Entry]) error {
+func (b *batch) entry(ctx context.Context, cause string, e dynamo.Images[chat.Entry]) error {
 	if e.New == nil || e.Old != nil && e.Old.Routed == e.New.Routed {
 		return nil
 	}
-	rules, err := d.store.InForce(ctx)
-	if err != nil {
-		return err
-	}
-	return d.wake(ctx, wanted, cause, *e.New, rules)
+	return b.wake(ctx, cause, *e.New)
 }
 
 // wake signals the pool of an entry, or routes its Chat again if older rules put it there; then the new entry's own
 // record signals.
-func (d *dispatcher) wake(ctx context.Context, wanted *signals, cause string, e chat.Entry, rules dynamo.InForce) error {
+func (b *batch) wake(ctx context.Context, cause string, e chat.Entry) error {
+	rules, err := b.rules(ctx)
+	if err != nil {
+		return err
+	}
 	if e.RulesVersion >= rules.Version {
-		wanted.add(e.Pool, cause, e.Chat)
+		b.add(e.Pool, cause, e.Chat)
 		return nil
 	}
-	_, err := d.store.Reroute(ctx, e, rules, d.now())
+	_, err = b.store.Reroute(ctx, e, rules, b.now())
 	return err
 }
 
 // person: somebody who can take a Chat now is wanted wherever Chats wait that they fit. The directory is read after
 // their change was committed; an assigner that found nobody lists its pool before it reads the roster for the last time.
-func (d *dispatcher) person(ctx context.Context, wanted *signals, cause string, p dynamo.Images[team.Person]) error {
-	if p.New == nil || !p.New.CanTake(d.now()) || p.Old != nil && !gained(*p.Old, *p.New, d.now()) {
+func (b *batch) person(ctx context.Context, cause string, p dynamo.Images[team.Person]) error {
+	if p.New == nil || !p.New.CanTake(b.now()) || p.Old != nil && !gained(*p.Old, *p.New, b.now()) {
 		return nil
 	}
-	pools, err := d.store.Directory(ctx)
+	pools, err := b.store.Directory(ctx)
 	if err != nil {
 		return err
 	}
@@ -114,7 +141,7 @@ func (d *dispatcher) person(ctx context.Context, wanted *signals, cause string, 
 			return err
 		}
 		if pool.Fits(*p.New) {
-			wanted.add(text, cause)
+			b.add(text, cause)
 		}
 	}
 	return nil
@@ -130,37 +157,41 @@ func more(old, now []string) bool {
 	return slices.ContainsFunc(now, func(v string) bool { return !slices.Contains(old, v) })
 }
 
-// rules: a version was saved. Every Chat that still waits is routed by it, and keeps its place in time. A pool whose Chats
-// wait but that is not listed yet is seen to by its assigner, which lists it before it reads the rules' version.
-func (d *dispatcher) rules(ctx context.Context, wanted *signals, cause string, version dynamo.Images[int64]) error {
+// saved: rules are in force that were not before. Every Chat that still waits is routed by them, and keeps its place in
+// time. A pool whose Chats wait but that is not listed yet is seen to by its assigner, which lists it before it reads
+// the rules' version.
+func (b *batch) saved(ctx context.Context, cause string, version dynamo.Images[int64]) error {
 	if version.New == nil || version.Old != nil && *version.Old == *version.New {
 		return nil
 	}
-	rules, err := d.store.InForce(ctx)
-	if err != nil {
-		return err
-	}
-	pools, err := d.store.Directory(ctx)
+	pools, err := b.store.Directory(ctx)
 	if err != nil {
 		return err
 	}
 	for _, pool := range pools {
-		for after := ""; ; {
-			page, err := d.store.Waiting(ctx, pool, after, 100)
-			if err != nil {
-				return err
-			}
-			for _, e := range page.Entries {
-				if err := d.wake(ctx, wanted, cause, e, rules); err != nil {
-					return err
-				}
-			}
-			if after = page.After; after == "" {
-				break
-			}
+		if err := b.wakeAll(ctx, cause, pool); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// wakeAll wakes every entry of a pool, page by page.
+func (b *batch) wakeAll(ctx context.Context, cause, pool string) error {
+	for after := ""; ; {
+		page, err := b.store.Waiting(ctx, pool, after, 100)
+		if err != nil {
+			return err
+		}
+		for _, e := range page.Entries {
+			if err := b.wake(ctx, cause, e); err != nil {
+				return err
+			}
+		}
+		if after = page.After; after == "" {
+			return nil
+		}
+	}
 }
 
 // signals collects which pools are to be served, and for which Chats.

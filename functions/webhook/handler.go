@@ -23,13 +23,16 @@ const maxDelivery = 3 << 20
 const reserve = time.Second
 
 type webhook struct {
-	environment
-	inbound inbound
-	log     *slog.Logger
+	appSecrets  []string // that a delivery may be signed with: the one in force and, during a rotation, the one before
+	verifyToken string   // as typed into Meta's dashboard beside the address
+	identityKey []byte   // of the hashes that stand for customers
+	queues      sender
+	inbound     string // URL of the queue that the assigner reads
+	log         *slog.Logger
 }
 
-// inbound is the queue that the assigner reads. SendAll returns nil only when every entry is stored.
-type inbound interface {
+// sender puts messages into a queue. It returns nil only when every entry is stored.
+type sender interface {
 	SendAll(ctx context.Context, url string, entries []queue.Entry) error
 }
 
@@ -97,7 +100,7 @@ func (w *webhook) deliver(ctx context.Context, req events.APIGatewayV2HTTPReques
 		defer cancel()
 	}
 	about := []any{"gatewayRequestId", req.RequestContext.RequestID, "updates", len(updates), "kinds", kinds, "trimmed", trimmed}
-	if err := w.inbound.SendAll(ctx, w.inboundQueueURL, entries); err != nil {
+	if err := w.queues.SendAll(ctx, w.inbound, entries); err != nil {
 		w.log.ErrorContext(ctx, "delivery not stored", append(about, "error", err.Error())...)
 		res := answer(http.StatusServiceUnavailable)
 		res.Headers = map[string]string{"Retry-After": "5"}

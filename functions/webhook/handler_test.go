@@ -58,14 +58,12 @@ func open(t *testing.T, change ...func(*sqs.Options)) door {
 		}), middleware.After)
 	})
 	d.webhook = &webhook{
-		environment: environment{
-			appSecrets:      []string{newSecret, oldSecret},
-			verifyToken:     token,
-			identityKey:     []byte("the identity key"),
-			inboundQueueURL: serverstest.Queues(t)["InboundQueue"],
-		},
-		inbound: queue.NewSender(sqs.New(options, change...)),
-		log:     slog.New(slog.NewJSONHandler(d.log, nil)),
+		appSecrets:  []string{newSecret, oldSecret},
+		verifyToken: token,
+		identityKey: []byte("the identity key"),
+		queues:      queue.NewSender(sqs.New(options, change...)),
+		inbound:     serverstest.Queues(t)["InboundQueue"],
+		log:         slog.New(slog.NewJSONHandler(d.log, nil)),
 	}
 	return d
 }
@@ -112,7 +110,7 @@ func (d door) stored(t *testing.T, n int) []whatsapp.Update {
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	receive := func(wait int32) []types.Message {
-		out, err := client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &d.inboundQueueURL, MaxNumberOfMessages: 10, WaitTimeSeconds: wait})
+		out, err := client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &d.inbound, MaxNumberOfMessages: 10, WaitTimeSeconds: wait})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -130,7 +128,7 @@ func (d door) stored(t *testing.T, n int) []whatsapp.Update {
 			done = append(done, types.DeleteMessageBatchRequestEntry{Id: aws.String(fmt.Sprint(i)), ReceiptHandle: m.ReceiptHandle})
 		}
 		if len(done) > 0 {
-			if _, err := client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &d.inboundQueueURL, Entries: done}); err != nil {
+			if _, err := client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &d.inbound, Entries: done}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -143,7 +141,7 @@ func (d door) stored(t *testing.T, n int) []whatsapp.Update {
 
 func TestHandshake(t *testing.T) {
 	t.Parallel()
-	w := &webhook{environment: environment{verifyToken: token}, log: slog.New(slog.DiscardHandler)}
+	w := &webhook{verifyToken: token, log: slog.New(slog.DiscardHandler)}
 	cases := []struct {
 		label  string
 		query  map[string]string

@@ -4,18 +4,27 @@ package main
 
 import (
 	"context"
+	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/config"
 
+	"chatkeeper/shared/environment"
 	"chatkeeper/shared/queue"
 )
 
 func main() {
 	ctx := context.Background()
-	env := readEnvironment()
-	sender := queue.Open(must(config.LoadDefaultConfig(ctx)))
-	sender.Connect(ctx, env.inboundQueueURL)
-	lambda.Start((&webhook{environment: env, inbound: sender, log: lambdacontext.NewLogger()}).handle)
+	sender := queue.Open(environment.Must(config.LoadDefaultConfig(ctx)))
+	w := webhook{
+		appSecrets:  []string{environment.Required("APP_SECRET"), os.Getenv("APP_SECRET_PREVIOUS")},
+		verifyToken: environment.Required("VERIFY_TOKEN"),
+		identityKey: []byte(environment.Required("IDENTITY_KEY")),
+		queues:      sender,
+		inbound:     environment.Required("INBOUND_QUEUE_URL"),
+		log:         lambdacontext.NewLogger(),
+	}
+	sender.Connect(ctx, w.inbound)
+	lambda.Start(w.handle)
 }
