@@ -43,7 +43,7 @@ type Message struct {
 
 	ErrorCodes []int // why the content is not there
 	System     System
-	Content    json.RawMessage // the type's own object, where the fields above don't hold all of it; at most 64 KB
+	Content    json.RawMessage // the type's own object, unless Text, ReplyID and Target say all of it; at most 64 KB
 	Trimmed    bool            // it was too large; only ids, identities, type and time are left
 	ReceivedAt int64           // by the webhook, Unix milliseconds
 }
@@ -118,7 +118,7 @@ func (m *Message) readContent(body node) {
 	content := body.get(name)
 	m.Type = name
 	understood := content.isObject()
-	all := false // whether the fields hold everything that the object says
+	all := false // whether Text, ReplyID and Target hold everything that the object says
 	switch name {
 	case "text":
 		m.Text = content.get("body").text()
@@ -131,7 +131,6 @@ func (m *Message) readContent(body node) {
 		m.Media = readMedia(content, name)
 		m.Media.Unavailable = len(m.ErrorCodes) > 0 || m.Trimmed
 		m.Text = m.Media.Caption
-		all = true
 	case "location":
 		m.Text = first(content.get("name"), content.get("address"))
 	case "contacts":
@@ -139,7 +138,6 @@ func (m *Message) readContent(body node) {
 		m.readContacts(body, content)
 	case "reaction":
 		m.Target, m.Emoji = content.get("message_id").text(), cut(content.get("emoji").text(), maxLabel)
-		all = true
 	case "button":
 		m.Text, m.ReplyID = content.get("text").text(), content.get("payload").text()
 		all = true
