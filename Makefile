@@ -35,7 +35,7 @@ redrive: ## bring dead letters of the running stack back to their queues
 
 .PHONY: reset
 reset: ## forget everything that `make run` keeps in .local
-	@infra/tools/reset
+	@go run ./infra/tools/reset
 
 .PHONY: sam-local
 sam-local: .aws-sam/local ## serve the running stack's template by `sam local start-api`, on port SAM_PORT (3000)
