@@ -283,7 +283,7 @@ func FuzzSplit(f *testing.F) {
 	for _, fixture := range fixtures.All() {
 		f.Add(fixture.Body)
 	}
-	f.Add([]byte(`{"entry":[{"changes":[{"value":{"messages":[{"id":"\ufffe\uffff\ud800","from":"\u0000"}]}}]}]}`))
+	f.Add([]byte(`{"entry":[{"changes":[{"value":{"contacts":[{"profile":{"name":"\ufffe\uffff\ud800"}}],"messages":[{"id":"\ufffe\uffff\ud800","from":"\u0000"}]}}]}]}`))
 	f.Add([]byte("{\"entry\":[{\"changes\":[{\"value\":{\"statuses\":[{\"id\":\"\xff\xef\xbf\xbf\"}]}}]}]}"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		updates, err := whatsapp.Split(raw, receivedAt)
