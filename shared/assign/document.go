@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -18,12 +16,9 @@ type node struct {
 	index   int    // in the parent list
 	kind    byte   // '{', '[', '"', 't' for true and false, '0' for a number, 'n' for null
 	members []*node
-	text    string // of a string or number
+	text    string // of a string
 	truth   bool
 }
-
-// deepest is how deep a document may nest in all: maxNesting conditions of two levels each, and what is around them.
-const deepest = 2*maxNesting + 8
 
 // pointer is the RFC 6901 JSON pointer of the node.
 func (n *node) pointer() string {
@@ -46,88 +41,130 @@ func (n *node) member(name string) *node {
 	return nil
 }
 
-// readTree reads one JSON value and nothing behind it. Names that occur twice are reported, and the first counts; a
-// document that is not JSON, or nests too deep, ends the reading with the problem where it is.
-func (r *reader) readTree(doc []byte) *node {
+// tree reads one JSON value and nothing behind it, or says why not and returns nil. Names that occur twice in an object
+// are reported too; the first counts.
+func (r *reader) tree(doc []byte) *node {
 	root := &node{}
-	if len(doc) > MaxBytes {
+	switch {
+	case len(doc) > MaxBytes:
 		r.say(root, "is larger than %d KB", MaxBytes>>10)
 		return nil
-	}
-	if !utf8.Valid(doc) {
+	case !utf8.Valid(doc):
 		r.say(root, "is not UTF-8")
 		return nil
 	}
-	d := json.NewDecoder(bytes.NewReader(doc))
-	d.UseNumber()
-	at, err := r.readNode(d, root, 0)
-	if err == nil {
-		at = root
-		if _, err = d.Token(); err == io.EOF {
-			return root
+	if err := json.Unmarshal(doc, new(json.RawMessage)); err != nil {
+		if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
+			read := doc[:min(int(syntax.Offset), len(doc))]
+			r.say(root, "is not JSON: %v (line %d, byte %d)", err, 1+bytes.Count(read, []byte("\n")), len(read)-1-bytes.LastIndexByte(read, '\n'))
+		} else {
+			r.say(root, "is not JSON: %v", err)
 		}
-		err = errors.New("there is something after the end of the document")
+		return nil
 	}
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		err = errors.New("it ends too early")
+	if s := (scanner{reader: r, doc: string(doc)}); s.value(root, 0) {
+		return root
 	}
-	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
-		read := doc[:min(int(syntax.Offset), len(doc))]
-		err = fmt.Errorf("%w (line %d, byte %d of it)", err, 1+bytes.Count(read, []byte("\n")), len(read)-1-bytes.LastIndexByte(read, '\n'))
-	}
-	r.say(at, "can't be read as JSON: %v", err)
 	return nil
 }
 
-var errTooDeep = errors.New("it nests too deep")
+// scanner goes through a document that is known to be JSON.
+type scanner struct {
+	*reader
+	doc string
+	at  int
+}
 
-// readNode fills in n. On an error it returns the node that was being read.
-func (r *reader) readNode(d *json.Decoder, n *node, depth int) (*node, error) {
-	token, err := d.Token()
-	if err != nil {
-		return n, err
-	}
-	switch t := token.(type) {
-	case json.Delim:
-		n.kind = byte(t)
-		if depth >= deepest {
-			return n, errTooDeep
+// deepest is how deep a document may nest in all: conditions have two levels each, and there is something around them.
+const deepest = 2*maxNesting + 8
+
+// mostNames is how many names of an object are read; no object of a rules document has a quarter of that.
+const mostNames = 64
+
+// value fills in n. It reports false when it gave up, and has said why.
+func (s *scanner) value(n *node, depth int) bool {
+	s.space()
+	switch n.kind = s.doc[s.at]; n.kind {
+	case '{', '[':
+		if depth == deepest {
+			s.say(n, "nests too deep")
+			return false
 		}
-		var names map[string]bool
-		if n.kind == '{' {
-			names = make(map[string]bool)
-		}
-		for d.More() {
-			child := &node{parent: n, index: len(n.members)}
-			if n.kind == '{' {
-				name, err := d.Token()
-				if err != nil {
-					return n, err
-				}
-				child.name, _ = name.(string)
-			}
-			if at, err := r.readNode(d, child, depth+1); err != nil {
-				return at, err
-			}
-			if n.kind == '{' {
-				if names[child.name] {
-					r.say(child, "is there twice")
-					continue
-				}
-				names[child.name] = true
-			}
-			n.members = append(n.members, child)
-		}
-		_, err := d.Token()
-		return n, err
-	case string:
-		n.kind, n.text = '"', t
-	case bool:
-		n.kind, n.truth = 't', t
-	case json.Number:
-		n.kind, n.text = '0', t.String()
+		return s.members(n, depth)
+	case '"':
+		n.text = s.string()
 	default:
-		n.kind = 'n'
+		literal := s.doc[s.at:]
+		if end := strings.IndexAny(literal, ",]} \t\r\n"); end >= 0 {
+			literal = literal[:end]
+		}
+		s.at += len(literal)
+		switch literal {
+		case "true", "false":
+			n.kind, n.truth = 't', literal == "true"
+		case "null":
+		default:
+			n.kind = '0'
+		}
 	}
-	return n, nil
+	return true
+}
+
+// members reads the values of an object or list.
+func (s *scanner) members(n *node, depth int) bool {
+	closing := n.kind + 2 // in ASCII, of '{' and of '['
+	for s.at++; ; {
+		s.space()
+		switch s.doc[s.at] {
+		case closing:
+			s.at++
+			return true
+		case ',':
+			s.at++
+			continue
+		}
+		child := &node{parent: n, index: len(n.members)}
+		if n.kind == '{' {
+			child.name = s.string()
+			s.space()
+			s.at++ // the colon
+		}
+		if n.kind == '{' && len(n.members) == mostNames {
+			s.say(child, "has more names before it than any object here")
+			return false
+		}
+		if !s.value(child, depth+1) {
+			return false
+		}
+		if n.kind == '{' && n.member(child.name) != nil {
+			s.say(child, "is there twice")
+			continue
+		}
+		n.members = append(n.members, child)
+	}
+}
+
+func (s *scanner) string() string {
+	start, escaped := s.at, false
+	for s.at++; s.doc[s.at] != '"'; s.at++ {
+		if s.doc[s.at] == '\\' {
+			escaped = true
+			s.at++
+		}
+	}
+	s.at++
+	if !escaped {
+		return s.doc[start+1 : s.at-1]
+	}
+	var text string
+	if err := json.Unmarshal([]byte(s.doc[start:s.at]), &text); err != nil {
+		panic(err) // the whole document was found to be JSON
+	}
+	return text
+}
+
+func (s *scanner) space() {
+	for s.at < len(s.doc) && strings.IndexByte(" \t\r\n", s.doc[s.at]) >= 0 {
+		s.at++
+	}
 }

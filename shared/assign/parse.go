@@ -18,7 +18,7 @@ const maxProblems = 100
 func Parse(doc []byte) (*Rules, error) {
 	r := &reader{ids: make(map[string]bool)}
 	rules := &Rules{}
-	if root := r.readTree(doc); root != nil && r.object(root, "the document", "rules", "otherwise") {
+	if root := r.tree(doc); root != nil && r.object(root, "the document", "rules", "otherwise") {
 		if list := r.required(root, "rules"); list != nil && r.list(list, 0, MaxRules, "rules") {
 			rules.rules = make([]rule, len(list.members))
 			for i, n := range list.members {

@@ -46,7 +46,7 @@ const (
 	NoSuchStrategy   Reason = "no_such_strategy"   // the strategy is not one that this version can follow
 )
 
-var words = map[Reason]string{
+var reasonWords = map[Reason]string{
 	LongestAgo:       "was given a Chat longest ago",
 	FewestOpenChats:  "has the fewest open Chats",
 	NamedPerson:      "is the person the rule names",
@@ -79,7 +79,7 @@ var words = map[Reason]string{
 // Words is the reason in words for people to read, without a subject where it is about one person. A code that this
 // version does not know is its own words.
 func (r Reason) Words() string {
-	if w, ok := words[r]; ok {
+	if w, ok := reasonWords[r]; ok {
 		return w
 	}
 	return string(r)
