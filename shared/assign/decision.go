@@ -81,6 +81,8 @@ func (d Decision) MarshalJSON() ([]byte, error) {
 			in := *d.Input
 			in.Tags, in.Hours = nil, nil
 			d.Input, d.Partial = &in, true
+		case d.Input != nil:
+			d.Input, d.Partial = nil, true
 		default:
 			return text, nil
 		}
@@ -113,40 +115,32 @@ const (
 	Passed = "passed"
 )
 
-// storedCandidate is a Candidate without what its reason tells.
-type storedCandidate struct {
-	PersonID     string            `json:"p"`
-	Name         string            `json:"n,omitempty"`
-	Because      Reason            `json:"b"`
-	OpenChats    int               `json:"c,omitempty"`
-	Limit        int               `json:"l,omitempty"` // 0 is team.NoLimit
-	Availability team.Availability `json:"a,omitempty"` // unless it is what the reason implies
-}
-
-// MarshalJSON leaves out what the reason tells.
+// MarshalJSON writes a list, and leaves out what the reason tells: [id, name, because, openChats, limit, availability],
+// where a limit of 0 is team.NoLimit and an availability of "" is the one that goes with the reason.
 func (c Candidate) MarshalJSON() ([]byte, error) {
-	s := storedCandidate{c.PersonID, c.Name, c.Because, c.OpenChats, c.Limit, c.Availability}
-	if s.Limit == team.NoLimit {
-		s.Limit = 0
+	if c.Limit == team.NoLimit {
+		c.Limit = 0
 	}
-	if s.Availability == c.Because.availability() {
-		s.Availability = ""
+	list := []any{c.PersonID, c.Name, c.Because, c.OpenChats, c.Limit, c.Availability}
+	if c.Availability == c.Because.availability() {
+		list = list[:5]
 	}
-	return json.Marshal(s)
+	return json.Marshal(list)
 }
 
 // UnmarshalJSON reads what MarshalJSON writes.
 func (c *Candidate) UnmarshalJSON(text []byte) error {
-	var s storedCandidate
-	if err := json.Unmarshal(text, &s); err != nil {
+	*c = Candidate{}
+	list := [...]any{&c.PersonID, &c.Name, &c.Because, &c.OpenChats, &c.Limit, &c.Availability}
+	if err := json.Unmarshal(text, &list); err != nil {
 		return err
 	}
-	*c = Candidate{s.PersonID, s.Name, s.Because.outcome(), s.Because, s.OpenChats, s.Limit, s.Availability}
+	c.Outcome = c.Because.outcome()
 	if c.Limit == 0 {
 		c.Limit = team.NoLimit
 	}
 	if c.Availability == "" {
-		c.Availability = s.Because.availability()
+		c.Availability = c.Because.availability()
 	}
 	return nil
 }
