@@ -3,15 +3,15 @@ package servers
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
+
+	"chatkeeper/infra/local/lockfile"
 )
 
 // artifact is a server as Maven knows it.
@@ -54,7 +54,7 @@ func (a artifact) jars(ctx context.Context, progress io.Writer) (string, error) 
 		return "", err
 	}
 	// One Maven at a time: its own repository folder takes no concurrent writers.
-	unlock, err := lock(ctx, filepath.Join(cache, "fetch.lock"))
+	unlock, err := lockfile.Wait(ctx, filepath.Join(cache, "fetch.lock"))
 	if err != nil {
 		return "", err
 	}
@@ -89,7 +89,7 @@ const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
 func (a artifact) fetch(ctx context.Context, work string, progress io.Writer) error {
 	maven, err := exec.LookPath("mvn")
 	if err != nil {
-		return fmt.Errorf("Maven is missing: %s is fetched with it the first time. Install it (Debian: apt install maven, macOS: brew install maven) and start again", a.name)
+		return fmt.Errorf("no Maven found: %s is fetched with it the first time. Install it (Debian: apt install maven, macOS: brew install maven) and start again", a.name)
 	}
 	if err := os.WriteFile(filepath.Join(work, "pom.xml"), fmt.Appendf(nil, pom, a.folder, a.group, a.id, a.version), 0o644); err != nil {
 		return err
@@ -111,7 +111,7 @@ func (a artifact) fetch(ctx context.Context, work string, progress io.Writer) er
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return fmt.Errorf("Maven could not fetch %s %s (%w). Is the network up? Maven said:\n%s", a.name, a.version, err, strings.Join(problems, "\n"))
+		return fmt.Errorf("fetch %s %s with Maven: %w. Is the network up? Maven said:\n%s", a.name, a.version, err, strings.Join(problems, "\n"))
 	}
 	fmt.Fprintf(progress, "%s %s is here.\n", a.name, a.version)
 	return nil
@@ -139,28 +139,4 @@ func reportDownloads(output io.Reader, name string, progress io.Writer) (problem
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
-}
-
-// lock takes the lock file at path, which the kernel frees when this process ends.
-func lock(ctx context.Context, path string) (unlock func(), err error) {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	for {
-		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return func() { file.Close() }, nil
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
-			file.Close()
-			return nil, fmt.Errorf("lock %s: %w", path, err)
-		}
-		select {
-		case <-ctx.Done():
-			file.Close()
-			return nil, ctx.Err()
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
 }

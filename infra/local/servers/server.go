@@ -122,7 +122,7 @@ var javaFlags = []string{"-XX:+UseSerialGC", "-Xshare:auto", "-XX:TieredStopAtLe
 func prepare(ctx context.Context, a artifact, o Options) (jars, java string, err error) {
 	java, err = exec.LookPath("java")
 	if err != nil {
-		return "", "", fmt.Errorf("Java is missing: %s runs on it. Install version 17 or newer (Debian: apt install openjdk-17-jre-headless, macOS: brew install openjdk) and start again", a.name)
+		return "", "", fmt.Errorf("no Java found: %s runs on it. Install version 17 or newer (Debian: apt install openjdk-17-jre-headless, macOS: brew install openjdk) and start again", a.name)
 	}
 	progress := o.Progress
 	if progress == nil {
