@@ -191,8 +191,8 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 // Connect opens a connection while the function starts, so that the first message does not wait for it. It sends an empty
-// batch, which SQS refuses and stores nowhere, because that needs no permission but the one to send. Whether it works shows
-// at the first message; here it is given up after a second.
+// batch, of which SQS stores nothing (it answers EmptyBatchRequest), because that needs no permission but the one to send.
+// Whether it works shows at the first message; here it is given up after a second.
 func (s *Sender) Connect(ctx context.Context, url string) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()

@@ -108,11 +108,11 @@ func entries(n, groups int) []queue.Entry {
 func received(t *testing.T, url string, n int) map[string][]string {
 	t.Helper()
 	client := serverstest.SQS(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
 	got := map[string][]string{}
 	for count := 0; count < n; {
-		out, err := client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &url, MaxNumberOfMessages: 10, WaitTimeSeconds: 1,
+		out, err := client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &url, MaxNumberOfMessages: 10, WaitTimeSeconds: 1, VisibilityTimeout: 20, // an answer lost on a busy machine comes again
 			MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameMessageGroupId}})
 		if err != nil {
 			t.Fatalf("%d of %d messages, then: %v", count, n, err)
@@ -125,8 +125,9 @@ func received(t *testing.T, url string, n int) map[string][]string {
 			count++
 		}
 		if len(done) > 0 {
-			if _, err := client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &url, Entries: done}); err != nil {
-				t.Fatal(err)
+			out, err := client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &url, Entries: done})
+			if err != nil || len(out.Failed) > 0 {
+				t.Fatalf("delete: %v, %d refused", err, len(out.Failed))
 			}
 		}
 	}
