@@ -59,7 +59,8 @@ func Open(cfg aws.Config) *Sender {
 // Entries of one group are sent in order: a call begins when all earlier calls that hold one of its groups are done. Entries
 // that SQS refused are tried again, a few times, with growing pauses, as long as ctx allows; whole calls that failed were
 // tried again by the SDK. Within one batch SQS may refuse an entry and store a later one of the same group, which then
-// overtakes. That is rare and does no harm: what is stored is ordered by WhatsApp's own time, not by arrival.
+// overtakes. That is rare, and does no harm to inbound updates, which are ordered by WhatsApp's own time and not by arrival,
+// nor to signals. Whoever can't bear it sends at most one entry of a group at a time.
 func (s *Sender) SendAll(ctx context.Context, url string, entries []Entry) error {
 	batches := pack(entries)
 	if len(batches) == 0 {
