@@ -37,12 +37,17 @@ redrive: ## bring dead letters of the running stack back to their queues
 reset: ## forget everything that `make run` keeps in .local
 	@go run ./infra/tools/reset
 
+SAM_PORT := 3000
+
 .PHONY: sam-local
-sam-local: .aws-sam/local ## serve the running stack's template by `sam local start-api`, on port SAM_PORT (3000)
-	@go run ./infra/tools/samlocal start-api --port $(or $(SAM_PORT),3000) --warm-containers LAZY $(SAM_LOCAL_FLAGS)
+sam-local: .aws-sam/local ## beside a running `make run`: the same API by `sam local start-api`, on port 3000 (needs Docker)
+	@go run ./infra/tools/samlocal start-api --port $(SAM_PORT) --warm-containers LAZY $(SAM_LOCAL_FLAGS)
+
+FUNCTION := WebhookFunction
+EVENT := infra/events/webhook-message.json
 
 .PHONY: sam-invoke
-sam-invoke: .aws-sam/local ## one invocation: FUNCTION=WebhookFunction EVENT=infra/events/webhook-message.json
+sam-invoke: .aws-sam/local ## one invocation by `sam local invoke`: FUNCTION=WebhookFunction EVENT=infra/events/....json
 	@go run ./infra/tools/samlocal invoke $(FUNCTION) --event $(EVENT) $(SAM_LOCAL_FLAGS)
 
 # The functions for this machine's own processor, apart from those for AWS.
