@@ -1,6 +1,7 @@
 package phone
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -146,17 +147,17 @@ func (p *page) lookAt(ctx context.Context, v *view, c chat.Chat, rules dynamo.In
 	if err != nil {
 		return err
 	}
+	slices.SortStableFunc(events, func(a, b chat.Event) int { return cmp.Or(cmp.Compare(a.Epoch, b.Epoch), a.At.Compare(b.At)) })
 	for _, e := range slices.Backward(events) {
 		v.History = append(v.History, n.eventView(e))
 	}
-	shows := n.chatView(c)
-	if w := shows.Waiting; w != nil {
-		if w.Because, err = p.waitsBecause(ctx, c); err != nil {
-			return err
-		}
+	nobody, err := p.nobody(ctx, c)
+	if err != nil {
+		return err
 	}
+	shows := n.chatView(c, nobody)
 	v.Chat = &shows
-	if v.Why = n.why(c, events); v.Why != nil {
+	if v.Why = n.why(c, nobody, events); v.Why != nil {
 		v.Why.Rules = p.explained(ctx, v.Why, messages, rules)
 	}
 	return nil
@@ -209,18 +210,18 @@ func (p *page) messages(ctx context.Context, c chat.Chat) ([]chat.Message, error
 	return all[max(0, len(all)-shown):], nil
 }
 
-// waitsBecause is what the serving of its pool said last.
-func (p *page) waitsBecause(ctx context.Context, c chat.Chat) (string, error) {
+// nobody is why the Chat still waits, as the serving of its pool said last; empty before that, and when it does not wait.
+func (p *page) nobody(ctx context.Context, c chat.Chat) (assign.Reason, error) {
 	for _, pool := range c.Pools {
 		e, err := p.store.Entry(ctx, c.ID, pool)
 		if err != nil {
 			return "", err
 		}
 		if e != nil && e.Because != "" {
-			return e.Because.Words(), nil
+			return e.Because, nil
 		}
 	}
-	return "its pool has not been served yet", nil
+	return "", nil
 }
 
 func (p *page) pools(ctx context.Context, n names) ([]poolView, error) {
@@ -306,7 +307,7 @@ func (n names) personView(who team.Person) personView {
 	return v
 }
 
-func (n names) chatView(c chat.Chat) chatView {
+func (n names) chatView(c chat.Chat, nobody assign.Reason) chatView {
 	v := chatView{ID: c.ID, Number: n.number(c.Number), Status: string(c.Status), Since: c.OpenedAt, Epoch: c.Epoch, OwnerEpoch: c.OwnerEpoch,
 		Unread: strconv.Itoa(len(c.Unread)), Language: c.Customer.Language, Country: c.Customer.Country, RulesVersion: c.RulesVersion,
 		Merged: c.From}
@@ -320,7 +321,7 @@ func (n names) chatView(c chat.Chat) chatView {
 		v.Owner = &nameView{c.Owner, n.person(c.Owner)}
 	}
 	if c.Waiting() {
-		v.Waiting = &waitView{Since: c.WaitingSince}
+		v.Waiting = &waitView{Since: c.WaitingSince, Because: cmp.Or(nobody.Words(), "its pool has not been served yet")}
 		for _, pool := range c.Pools {
 			v.Waiting.Pools = append(v.Waiting.Pools, n.pool(pool))
 		}

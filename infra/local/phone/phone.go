@@ -59,6 +59,7 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("GET /{$}", asset("page.html", "text/html; charset=utf-8"))
 	mux.HandleFunc("GET /phone/page.css", asset("page.css", "text/css; charset=utf-8"))
 	mux.HandleFunc("GET /phone/page.js", asset("page.js", "text/javascript; charset=utf-8"))
+	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("POST /phone/start", answers(p, p.start))
 	mux.HandleFunc("POST /phone/look", answers(p, p.look))
 	mux.HandleFunc("POST /phone/invent", answers(p, p.invent))

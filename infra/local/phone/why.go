@@ -28,7 +28,6 @@ type whyView struct {
 	Candidates   []candidateView `json:"candidates"`
 	Others       []otherView     `json:"others"`
 	TieBreak     string          `json:"tieBreak"`
-	Nobody       string          `json:"nobody"`
 
 	input *assign.Input
 	at    time.Time // of the routing
@@ -130,7 +129,7 @@ func strategy(s assign.Strategy) string { return cmp.Or(strategies[s], string(s)
 
 // why puts the Chat's last routing together from its history: the event that routed it, and what came of serving its pool.
 // nil for a Chat that no rule ever looked at.
-func (n names) why(c chat.Chat, events []chat.Event) *whyView {
+func (n names) why(c chat.Chat, nobody assign.Reason, events []chat.Event) *whyView {
 	var routed, served *chat.Event
 	for i := range events {
 		e := &events[i]
@@ -152,7 +151,7 @@ func (n names) why(c chat.Chat, events []chat.Event) *whyView {
 		Strategy: strategy(d.Strategy), Priority: string(d.Priority), Inputs: n.inputs(*d.Input), input: d.Input, at: routed.At}
 	if served != nil {
 		w.At = served.At
-		w.TieBreak, w.Nobody = served.Decision.TieBreak.Words(), served.Decision.Nobody.Words()
+		w.TieBreak = served.Decision.TieBreak.Words()
 		for _, x := range served.Decision.Candidates {
 			v := candidateView{Name: cmp.Or(x.Name, n.person(x.PersonID)), Chosen: x.Outcome == assign.Chosen, Because: x.Because.Words(),
 				OpenChats: x.OpenChats, Availability: string(x.Availability)}
@@ -165,16 +164,16 @@ func (n names) why(c chat.Chat, events []chat.Event) *whyView {
 			w.Others = append(w.Others, otherView{served.Decision.Others[reason], reason.Words()})
 		}
 	}
-	w.Headline = n.headline(c, events, w)
+	w.Headline = n.headline(c, nobody, events, w)
 	return w
 }
 
 // headline answers "why this person?", or "why nobody?", in a sentence.
-func (n names) headline(c chat.Chat, events []chat.Event, w *whyView) string {
+func (n names) headline(c chat.Chat, nobody assign.Reason, events []chat.Event, w *whyView) string {
 	last := lastOwnership(events)
 	switch {
-	case c.Waiting() && w.Nobody != "":
-		return fmt.Sprintf("It waits for %s: %s.", w.Pool, w.Nobody)
+	case c.Waiting() && nobody != "":
+		return fmt.Sprintf("It waits for %s: %s.", w.Pool, nobody.Words())
 	case c.Waiting():
 		return fmt.Sprintf("It waits for %s, which has not been served yet.", w.Pool)
 	case last != nil && last.By.Kind == chat.ByPerson && last.Type == chat.OpenedBy:
