@@ -10,13 +10,14 @@ import (
 // MaxCandidates is how many people a Choice names, the chosen one included. Everybody else is counted by reason.
 const MaxCandidates = 8
 
-// tick is the least time between two values of Person.AssignedAt that storage keeps apart.
+// tick is the least time between two values of Person.AssignedAt that storage keeps apart. Choice.AssignedAt is in whole
+// ticks, so that two assignments in the same one do not look equal once they are stored.
 const tick = time.Millisecond
 
 // Choice is the answer to who should get a Chat.
 type Choice struct {
 	Person     *team.Person   // points into the people given; nil means nobody
-	AssignedAt time.Time      // what to store as the person's AssignedAt: now, or a little later where the clocks of two writers disagree
+	AssignedAt time.Time      // what to store as the person's AssignedAt: now, or a little later where others were assigned no earlier
 	Candidates []Candidate    // best first, at most MaxCandidates; the chosen one, if any, is the first
 	Others     map[Reason]int // everybody else, counted by reason
 	TieBreak   Reason         // what decided between the chosen one and an equal; empty when nobody was equal
@@ -58,9 +59,9 @@ func Choose(pool Pool, strategy Strategy, people []team.Person, excluded func(pe
 		c.Nobody = nobodyBecause(counts)
 	} else {
 		c.Person = list.entries[0].person
-		c.AssignedAt = now
-		if !now.After(latest) {
-			c.AssignedAt = latest.Add(tick)
+		c.AssignedAt = now.Truncate(tick)
+		if !c.AssignedAt.After(latest) {
+			c.AssignedAt = latest.Add(tick).Truncate(tick)
 		}
 		if counts[able] > 1 {
 			c.TieBreak = list.tieBreak()
