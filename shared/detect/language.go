@@ -23,7 +23,7 @@ const (
 // Language is the language a text is written in, ISO 639-1, or Unknown when the text is too short, mixed, or has no
 // words. Emoji, digits, addresses and links do not count. The script decides where only one language writes it, then
 // letters that few languages have, then common words; long texts in Latin letters without those are told by the
-// statistics of their letters.
+// statistics of their letters. It holds no state and may be called at once from many goroutines.
 func Language(text string) string {
 	text = cut(text, longestText)
 	var s survey
