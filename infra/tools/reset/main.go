@@ -7,17 +7,16 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
+
+	"chatkeeper/infra/local/lockfile"
+	"chatkeeper/infra/local/running"
 )
 
-// The folder in which `make run` keeps its data, and the file in it that a running stack holds locked.
-const (
-	dataFolder = ".local"
-	lockFile   = "lock"
-)
+// lockFile is what `make run` holds locked in its data folder.
+const lockFile = "lock"
 
 func main() {
-	said, err := reset(dataFolder)
+	said, err := run()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -25,24 +24,32 @@ func main() {
 	fmt.Println(said)
 }
 
-// reset deletes the folder and says what it did. The folder stays whole while a stack runs there.
+func run() (string, error) {
+	settings, err := running.ReadSettings()
+	if err != nil {
+		return "", err
+	}
+	return reset(settings.Folder)
+}
+
+// reset deletes the folder and says what it did. The folder stays whole while a stack runs there, and where none ever ran.
 func reset(folder string) (string, error) {
 	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Sprintf("There is nothing to reset: %s does not exist.", folder), nil
 	}
-	lock, err := os.OpenFile(filepath.Join(folder, lockFile), os.O_RDWR|os.O_CREATE, 0o644)
+	lock := filepath.Join(folder, lockFile)
+	if _, err := os.Stat(lock); err != nil {
+		return "", fmt.Errorf("%s is left alone: it is no folder of `make run`, which would hold a file named %s", folder, lockFile)
+	}
+	// Held until the folder is gone, so that no stack starts in half of it.
+	unlock, err := lockfile.Try(lock)
+	if errors.Is(err, lockfile.ErrLocked) {
+		return "", fmt.Errorf("a stack runs with the data in %s: end it first (Ctrl-C in the terminal of `make run`)", folder)
+	}
 	if err != nil {
 		return "", err
 	}
-	defer lock.Close()
-	// Held until the folder is gone, so that no stack starts in half of it.
-	err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return "", fmt.Errorf("a stack runs in %s: end it first (Ctrl-C in the terminal of `make run`)", folder)
-	}
-	if err != nil {
-		return "", fmt.Errorf("lock %s: %w", lock.Name(), err)
-	}
+	defer unlock()
 	if err := os.RemoveAll(folder); err != nil {
 		return "", err
 	}

@@ -6,13 +6,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
+
+	"chatkeeper/infra/local/lockfile"
 )
 
 func TestReset(t *testing.T) {
 	t.Parallel()
-	folder := filepath.Join(t.TempDir(), dataFolder)
+	folder := filepath.Join(t.TempDir(), "data")
 	if said, err := reset(folder); err != nil || !strings.Contains(said, "nothing to reset") {
 		t.Errorf("without a folder: %q, %v", said, err)
 	}
@@ -20,12 +21,12 @@ func TestReset(t *testing.T) {
 	if err := errors.Join(os.MkdirAll(filepath.Dir(kept), 0o755), os.WriteFile(kept, []byte("data"), 0o644)); err != nil {
 		t.Fatal(err)
 	}
-
-	stack, err := os.Create(filepath.Join(folder, lockFile))
-	if err != nil {
-		t.Fatal(err)
+	if _, err := reset(folder); err == nil || !strings.Contains(err.Error(), "left alone") {
+		t.Errorf("a folder where no stack ever ran: got error %v", err)
 	}
-	if err := syscall.Flock(int(stack.Fd()), syscall.LOCK_EX); err != nil {
+
+	end, err := lockfile.Try(filepath.Join(folder, lockFile)) // as a stack does when it starts
+	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := reset(folder); err == nil || !strings.Contains(err.Error(), "a stack runs") {
@@ -35,9 +36,7 @@ func TestReset(t *testing.T) {
 		t.Fatalf("the running stack lost its data: %v", err)
 	}
 
-	if err := stack.Close(); err != nil { // the kernel frees the lock, as it does after a hard kill
-		t.Fatal(err)
-	}
+	end()
 	if said, err := reset(folder); err != nil || !strings.Contains(said, "Deleted") {
 		t.Errorf("after the stack ended: %q, %v", said, err)
 	}

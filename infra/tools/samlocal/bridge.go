@@ -1,27 +1,15 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"os/exec"
+	"strconv"
 	"strings"
-	"time"
 )
-
-// localServer returns the address of a server of `make run`, whose port may be moved by the variable. It must answer.
-func localServer(variable, port string) (string, error) {
-	address := net.JoinHostPort("127.0.0.1", cmp.Or(os.Getenv(variable), port))
-	connection, err := net.DialTimeout("tcp", address, time.Second)
-	if err != nil {
-		return "", fmt.Errorf("nothing answers on %s: start `make run` in another terminal first", address)
-	}
-	return address, connection.Close()
-}
 
 // bridge is how containers reach this machine.
 //
@@ -58,11 +46,10 @@ func findBridge(ctx context.Context) (bridge, error) {
 	return bridge{}, fmt.Errorf("the bridge of Docker, %s, has no address", device.Name)
 }
 
-// reachable returns the address under which containers reach the server at the loopback address.
-func (b bridge) reachable(server string) (string, error) {
+// reachable returns the address under which containers reach the server that listens on the port of our loopback.
+func (b bridge) reachable(port int) (string, error) {
 	if b.address == "" {
-		_, port, err := net.SplitHostPort(server)
-		return net.JoinHostPort("host.docker.internal", port), err
+		return net.JoinHostPort("host.docker.internal", strconv.Itoa(port)), nil
 	}
 	listener, err := net.Listen("tcp", net.JoinHostPort(b.address, "0"))
 	if err != nil {
@@ -74,7 +61,7 @@ func (b bridge) reachable(server string) (string, error) {
 			if err != nil {
 				return
 			}
-			go pass(from, server)
+			go pass(from, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		}
 	}()
 	return listener.Addr().String(), nil

@@ -13,9 +13,6 @@ import (
 	"chatkeeper/infra/local/template"
 )
 
-// stackName is what `make run` calls its stack; the names of tables and queues begin with it.
-const stackName = "chatkeeper"
-
 // environment returns the values of each function's environment variables in the running stack of that name, by logical
 // id. A queue that the stack doesn't have is an error.
 func environment(ctx context.Context, t *template.Template, client *sqs.Client, stack string) (map[string]map[string]string, error) {

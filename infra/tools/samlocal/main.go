@@ -21,6 +21,7 @@ import (
 	"strings"
 	"syscall"
 
+	"chatkeeper/infra/local/running"
 	"chatkeeper/infra/local/servers"
 	"chatkeeper/infra/local/template"
 )
@@ -43,20 +44,15 @@ func run(ctx context.Context, args []string) (exitCode int, err error) {
 	if len(args) == 0 {
 		return 2, errors.New("usage: samlocal start-api|invoke [ARGUMENT…]")
 	}
-	dynamoDB, err := localServer("CHATKEEPER_DYNAMODB_PORT", "8000")
+	stack, err := running.Find(ctx)
 	if err != nil {
 		return 1, err
 	}
-	elasticMQ, err := localServer("CHATKEEPER_ELASTICMQ_PORT", "9324")
-	if err != nil {
-		return 1, err
-	}
-
 	t, err := template.Load(templateFile, nil)
 	if err != nil {
 		return 1, err
 	}
-	values, err := environment(ctx, t, servers.SQS("http://"+elasticMQ), stackName)
+	values, err := environment(ctx, t, stack.SQS, running.Name)
 	if err != nil {
 		return 1, err
 	}
@@ -64,11 +60,11 @@ func run(ctx context.Context, args []string) (exitCode int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	dynamoDB, err = b.reachable(dynamoDB)
+	dynamoDB, err := b.reachable(stack.Settings.DynamoDB)
 	if err != nil {
 		return 1, err
 	}
-	elasticMQ, err = b.reachable(elasticMQ)
+	elasticMQ, err := b.reachable(stack.ElasticMQ)
 	if err != nil {
 		return 1, err
 	}
