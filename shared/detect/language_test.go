@@ -216,6 +216,7 @@ func TestLanguage(t *testing.T) {
 		{"iPhone 15 Pro", Unknown},
 		{"Hallo", Unknown}, // German or Dutch
 		{"no", Unknown},
+		{"Assalamu alaikum", Unknown}, // from Morocco to Indonesia
 		{"xyz qwrt", Unknown},
 		{"5 kΩ", Unknown},
 		{"lol", Unknown},
