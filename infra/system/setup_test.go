@@ -1,0 +1,192 @@
+// Package system tests the whole: signed deliveries over HTTP into the stack that template.yaml describes, with the
+// functions' real binaries, DynamoDB Local and ElasticMQ, and Chats that belong to the right people out of it.
+package system
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"chatkeeper/infra/local/seed"
+	"chatkeeper/infra/local/stack"
+	"chatkeeper/infra/local/stack/stacktest"
+	"chatkeeper/shared/chat"
+	"chatkeeper/shared/dynamo"
+	"chatkeeper/shared/invariant"
+	"chatkeeper/shared/team"
+)
+
+// patience is how long a condition may take to come true on a busy machine.
+const patience = 90 * time.Second
+
+type world struct {
+	*testing.T
+	*stack.Stack
+	store  *dynamo.Store
+	secret chat.Secret
+}
+
+// start starts a stack with the seed's settings and rules, and with these people.
+func start(t *testing.T, o stack.Options, people ...team.Person) *world {
+	t.Helper()
+	s := stacktest.Start(t, o)
+	w := &world{T: t, Stack: s, secret: chat.Secret(s.Environment("AssignerFunction")["IDENTITY_KEY"]),
+		store: dynamo.New(s.DynamoDB(), s.Table("ChatsTable"), s.Table("TeamTable"))}
+	w.must(w.store.SaveSettings(t.Context(), seed.Settings))
+	for _, p := range people {
+		w.must(w.store.AddPerson(t.Context(), p, dynamo.Now()))
+	}
+	w.must(w.store.SaveRules(t.Context(), seed.Rules, "alex", 0, dynamo.Now()))
+	return w
+}
+
+func (w *world) must(err error) {
+	w.Helper()
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+// big is a number for `make test`, and another for `make soak`.
+func big(usual, soak int) int {
+	if os.Getenv("CHATKEEPER_SOAK") != "" {
+		return soak
+	}
+	return usual
+}
+
+// post delivers a body as WhatsApp does, and returns the answer's status; 0 if there was no answer.
+func (w *world) post(body []byte) int {
+	mac := hmac.New(sha256.New, []byte("local-app-secret"))
+	mac.Write(body)
+	ctx, cancel := context.WithTimeout(w.Context(), patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.URL+"/webhooks/whatsapp", bytes.NewReader(body))
+	w.must(err)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0
+	}
+	defer res.Body.Close()
+	_, _ = io.Copy(io.Discard, res.Body)
+	return res.StatusCode
+}
+
+// insist delivers a body again and again until it is taken, as WhatsApp does for seven days.
+func (w *world) insist(body []byte) {
+	w.Helper()
+	w.eventually("a delivery is taken", func() bool { return w.post(body) == http.StatusOK })
+}
+
+// sideBySide calls do with every number below n, some at once.
+func sideBySide(n, atOnce int, do func(int)) {
+	var all sync.WaitGroup
+	slots := make(chan bool, atOnce)
+	for i := range n {
+		slots <- true
+		all.Go(func() {
+			defer func() { <-slots }()
+			do(i)
+		})
+	}
+	all.Wait()
+}
+
+// eventually waits for a condition.
+func (w *world) eventually(what string, holds func() bool) {
+	w.Helper()
+	for deadline := time.Now().Add(patience); !holds(); {
+		if time.Now().After(deadline) {
+			w.Fatalf("waited in vain until %s", what)
+		}
+		select {
+		case <-w.Context().Done():
+			w.Fatal(w.Context().Err())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// snapshot reads both tables; a server that is being killed is asked again.
+func (w *world) snapshot() invariant.Snapshot {
+	w.Helper()
+	var all invariant.Snapshot
+	w.eventually("the tables can be read", func() bool {
+		var err error
+		all, err = w.store.Snapshot(w.Context())
+		return err == nil
+	})
+	return all
+}
+
+// checked waits until the tables fulfil a condition and every invariant, and returns their content. What is written
+// meanwhile may look like a breach, so it must be gone in the end.
+func (w *world) checked(what string, holds func(invariant.Snapshot) bool) invariant.Snapshot {
+	w.Helper()
+	var all invariant.Snapshot
+	var breaches []invariant.Breach
+	fulfilled := false
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		all = w.snapshot()
+		breaches = invariant.Check(all, 2*time.Second)
+		if fulfilled = holds(all); fulfilled && len(breaches) == 0 {
+			return all
+		}
+		select {
+		case <-w.Context().Done():
+			w.Fatal(w.Context().Err())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	w.Fatalf("waited in vain until %s (%v); %d Chats, %d Messages; breaches: %v", what, fulfilled, len(all.Chats), len(all.Messages), breaches)
+	return all
+}
+
+// text is a delivery of one text.
+func text(number, userID, phone, wamid, body string, at time.Time) []byte {
+	m := map[string]any{"id": wamid, "timestamp": fmt.Sprint(at.Unix()), "type": "text", "text": map[string]any{"body": body}}
+	if userID != "" {
+		m["from_user_id"] = userID
+	}
+	if phone != "" {
+		m["from"] = phone
+	}
+	raw, err := json.Marshal(map[string]any{"object": "whatsapp_business_account", "entry": []any{map[string]any{
+		"id": "200000000000001", "changes": []any{map[string]any{"field": "messages", "value": map[string]any{
+			"messaging_product": "whatsapp", "metadata": map[string]any{"phone_number_id": number}, "messages": []any{m}}}}}}})
+	if err != nil {
+		panic(err) // nothing in it can fail
+	}
+	return raw
+}
+
+// agents are n people in support and sales, online, with a capacity; 0 is none.
+func agents(n, capacity int) []team.Person {
+	var people []team.Person
+	for i := range n {
+		p := team.Person{ID: fmt.Sprintf("agent%d", i), Name: fmt.Sprintf("Agent %d", i), Role: team.Agent, Active: true,
+			Availability: team.Online, Capacity: capacity, Limit: capacity, Teams: []string{"support", "sales", "arabic"}, Languages: []string{"en", "zh"}}
+		if capacity == 0 {
+			p.Limit = team.NoLimit
+		}
+		people = append(people, p)
+	}
+	return people
+}
+
+func owned(all invariant.Snapshot) []chat.Chat {
+	return slices.DeleteFunc(slices.Clone(all.Chats), func(c chat.Chat) bool { return c.Load() == "" })
+}
