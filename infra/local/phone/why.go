@@ -221,7 +221,7 @@ func (n names) inputs(in assign.Input) []inputView {
 	add("ad", in.AdSource)
 	add("tags", strings.Join(in.Tags, ", "))
 	add("customer", in.Customer)
-	add("opened by", map[string]string{assign.Created: "being new", assign.Reopened: "writing again"}[in.OpenedBy])
+	add("opened by", map[string]string{assign.Created: "a first message", assign.Reopened: "a message after it was closed"}[in.OpenedBy])
 	for _, id := range slices.Sorted(maps.Keys(in.Hours)) {
 		add("hours of "+id, map[bool]string{true: "inside", false: "outside"}[in.Hours[id]])
 	}

@@ -186,7 +186,7 @@ function answered(status, words) {
 
 let stored = []; // messages as last looked at
 
-const kinds = { interactive: "choice", unsupported: "something that this phone can’t show", request_welcome: "hello" };
+const kinds = { interactive: "choice", button: "choice", image: "picture", unsupported: "something that this phone can’t show", request_welcome: "hello" };
 const sources = { echo: "from the business’s phone", history: "from the history", standby_message: "while WhatsApp’s agent answers", group: "in a group" };
 
 function drawBubbles(messages = stored) {
@@ -246,15 +246,13 @@ function drawChat(v) {
       fact("Language", nameOf("language", c.language)),
       fact("Country", nameOf("region", c.country)),
       fact("Known by", c.identities.join(" and ")),
-      fact("Business number", c.number),
       c.merged?.length && fact("Merged into it", c.merged.length === 1 ? "one Chat" : c.merged.length + " Chats"),
       fact("Chat", make("span", { title: c.id }, c.id.slice(0, 10) + "…")))));
 }
 
-const marks = { matched: "✓", not_matched: "–", disabled: "–", not_reached: "·" };
-
 function drawWhy(w) {
   if (!w) return el("why").replaceChildren();
+  const asked = (w.rules || []).filter((r) => r.outcome !== "not_reached");
   const limit = (x) => (x.capacity ? `${x.openChats} of ${x.capacity}` : `${x.openChats}, no limit`);
   el("why").replaceChildren(make("div", { class: "card" },
     make("div", {}, make("h3", {}, "Why"), make("p", { class: "headline" }, w.headline)),
@@ -263,14 +261,14 @@ function drawWhy(w) {
       fact("Pool", w.pool),
       fact("Given", w.strategy),
       w.priority && w.priority !== "normal" && fact("Priority", w.priority),
-      fact("Rules version", String(w.rulesVersion)),
-      fact("Decided", moment(w.at))),
+      fact("Decided", moment(w.at), ` by version ${w.rulesVersion} of the rules`)),
     make("div", {}, make("h3", {}, "What the rules looked at"),
       make("ul", { class: "inputs" }, w.inputs.map((i) => make("li", {}, make("span", {}, i.name + " "), i.value)))),
     w.rules?.length && make("div", {}, make("h3", {}, "The rules in order"),
-      make("ol", { class: "rules" }, w.rules.map((r) => make("li", { class: r.outcome },
-        make("span", { class: "mark", "aria-hidden": "true" }, marks[r.outcome] || ""),
-        make("span", {}, r.name, make("small", {}, (r.outcome === "matched" ? "decided: " : "") + r.because)))))),
+      make("ol", { class: "rules" }, asked.map((r) => make("li", { class: r.outcome },
+        make("span", { class: "mark", "aria-hidden": "true" }, r.outcome === "matched" ? "✓" : "–"),
+        make("span", {}, r.name, make("small", {}, (r.outcome === "matched" ? "decided: " : "") + r.because))))),
+      asked.length < w.rules.length && make("p", { class: "hint" }, `What stands below was not asked any more: ${w.rules.slice(asked.length).map((r) => r.name).join(", ")}.`)),
     (w.candidates?.length || w.others?.length) && make("div", {}, make("h3", {}, "Who was looked at"),
       make("div", { class: "scroll" }, make("table", {},
         make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Person"), make("th", { scope: "col" }, "Open Chats"), make("th", { scope: "col" }, "Why"))),
@@ -304,7 +302,7 @@ function card(id) {
   part.card = make("li", { class: "card" },
     make("p", { class: "name" }, part.dot, make("b", {}, part.name), part.load),
     part.track, part.about,
-    make("div", { class: "set" }, make("label", {}, "Availability", part.availability), make("label", {}, "Capacity", part.capacity)));
+    make("div", { class: "set" }, part.availability, make("label", {}, "Capacity", part.capacity)));
   cards.set(id, part);
   return part;
 }
@@ -332,7 +330,7 @@ function drawPeople(people, owner) {
 function drawPools(pools) {
   el("pools").replaceChildren(pools.length
     ? make("ul", { class: "pools" }, pools.map((p) => make("li", {}, make("span", {}, p.words),
-      make("b", {}, p.count === "1" ? "1 Chat" : p.count + " Chats", ", ", counting(p.since)))))
+      make("b", {}, p.count === "1" ? "1 waits, " : p.count + " wait, ", counting(p.since)))))
     : make("p", { class: "hint" }, "No Chat waits."));
 }
 
