@@ -38,6 +38,7 @@ func run(ctx context.Context) error {
 	}
 	defer unlock()
 
+	fmt.Fprintln(os.Stderr, "Chatkeeper starts: building the functions, starting DynamoDB Local and ElasticMQ.")
 	s, err := stack.Start(ctx, stack.Options{Folder: settings.folder, Ports: settings.ports})
 	if err != nil {
 		return err

@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"chatkeeper/infra/local/lambda"
@@ -43,7 +44,8 @@ type Source struct {
 	Hidden       *Hidden
 	Log          *slog.Logger
 
-	groups groups
+	groups   groups
+	failures atomic.Int64 // receives that failed in a row
 }
 
 // longPoll is how long a receive waits at an empty queue; ElasticMQ answers at once when a message comes. A receive is
@@ -56,51 +58,43 @@ func (s *Source) Run(ctx context.Context) {
 		// One that is gone or visible already is refused; that is as good.
 		s.hide(ctx, handle, 0)
 	}
-	var batches sync.WaitGroup
-	defer batches.Wait()
-	slots := make(chan struct{}, s.Concurrency)
-	for failures := 0; ; {
-		// A slot comes before the receive: a message is never taken before somebody can work on it.
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
-			return
-		}
-		messages, err := s.receive(context.WithoutCancel(ctx))
-		if err != nil {
-			if ctx.Err() != nil {
-				return
+	// As many workers as batches may be on the way: a message is never taken before somebody can work on it, and who has
+	// ended a batch asks at once whether its groups have more. A receive that already waits would not hear of that.
+	var workers sync.WaitGroup
+	for range s.Concurrency {
+		workers.Go(func() {
+			for ctx.Err() == nil {
+				s.poll(ctx)
 			}
-			failures++
-			if failures == 1 {
-				s.Log.Warn("queue does not answer; it is asked again", "queue", s.ARN, "error", err)
-			}
-			<-slots
-			pause(ctx, failures)
-			continue
-		}
-		if failures > 0 {
-			s.Log.Info("queue answers again", "queue", s.ARN)
-			failures = 0
-		}
-		if s.FIFO {
-			slices.SortStableFunc(messages, bySending)
-			run, back := s.groups.take(messages, time.Now())
-			s.giveBack(ctx, back)
-			messages = run
-		}
-		if len(messages) == 0 {
-			<-slots
-			continue
-		}
-		batches.Go(func() {
-			defer func() { <-slots }()
-			s.serve(ctx, messages)
 		})
 	}
+	workers.Wait()
 }
 
-func pause(ctx context.Context, failures int) {
+// poll receives once and serves what came.
+func (s *Source) poll(ctx context.Context) {
+	messages, err := s.receive(context.WithoutCancel(ctx))
+	if err != nil {
+		failures := s.failures.Add(1)
+		if failures == 1 {
+			s.Log.Warn("queue does not answer; it is asked again", "queue", s.ARN, "error", err)
+		}
+		pause(ctx, failures)
+		return
+	}
+	if s.failures.Swap(0) > 0 {
+		s.Log.Info("queue answers again", "queue", s.ARN)
+	}
+	if s.FIFO {
+		slices.SortStableFunc(messages, bySending)
+		run, back := s.groups.take(messages, time.Now())
+		s.giveBack(ctx, back)
+		messages = run
+	}
+	s.serve(ctx, messages)
+}
+
+func pause(ctx context.Context, failures int64) {
 	select {
 	case <-time.After(min(50*time.Millisecond<<min(failures, 10), 2*time.Second)):
 	case <-ctx.Done():
