@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"chatkeeper/infra/local/phone/story"
 	"chatkeeper/shared/assign"
 	"chatkeeper/shared/chat"
 	"chatkeeper/shared/dynamo"
@@ -114,13 +115,13 @@ func (p *page) look(ctx context.Context, in looking) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	n := newNames(rules.Settings, people)
+	n := story.NewNames(rules.Settings, people)
 	v := view{Rules: rulesView{InForce: rules.Version, Saved: rules.Saved}, Messages: []messageView{}, History: []eventView{}, People: []personView{}}
 	if rules.Broken != nil {
 		v.Rules.Broken = rules.Broken.Error()
 	}
 	for _, who := range people {
-		v.People = append(v.People, n.personView(who))
+		v.People = append(v.People, newPersonView(n, who))
 	}
 	if v.Pools, err = p.pools(ctx, n); err != nil {
 		return view{}, err
@@ -134,7 +135,7 @@ func (p *page) look(ctx context.Context, in looking) (view, error) {
 
 // lookAt adds a Chat to the view. Its parts are read one after the other, so that they may differ by what happened in
 // between; the next look is half a second away.
-func (p *page) lookAt(ctx context.Context, v *view, c chat.Chat, rules dynamo.InForce, n names) error {
+func (p *page) lookAt(ctx context.Context, v *view, c chat.Chat, rules dynamo.InForce, n story.Names) error {
 	messages, err := p.messages(ctx, c)
 	if err != nil {
 		return err
@@ -149,15 +150,15 @@ func (p *page) lookAt(ctx context.Context, v *view, c chat.Chat, rules dynamo.In
 	}
 	slices.SortStableFunc(events, func(a, b chat.Event) int { return cmp.Or(cmp.Compare(a.Epoch, b.Epoch), a.At.Compare(b.At)) })
 	for _, e := range slices.Backward(events) {
-		v.History = append(v.History, n.eventView(e))
+		v.History = append(v.History, eventView{At: e.At, Epoch: e.Epoch, Type: string(e.Type), Says: n.Event(e), Note: e.Note})
 	}
 	nobody, err := p.nobody(ctx, c)
 	if err != nil {
 		return err
 	}
-	shows := n.chatView(c, nobody)
+	shows := newChatView(n, c, nobody)
 	v.Chat = &shows
-	if v.Why = n.why(c, nobody, events); v.Why != nil {
+	if v.Why = newWhyView(n, c, nobody, events); v.Why != nil {
 		v.Why.Rules = p.explained(ctx, v.Why, messages, rules)
 	}
 	return nil
@@ -224,7 +225,7 @@ func (p *page) nobody(ctx context.Context, c chat.Chat) (assign.Reason, error) {
 	return "", nil
 }
 
-func (p *page) pools(ctx context.Context, n names) ([]poolView, error) {
+func (p *page) pools(ctx context.Context, n story.Names) ([]poolView, error) {
 	waiting := []poolView{}
 	listed, err := p.store.Directory(ctx)
 	if err != nil {
@@ -242,7 +243,7 @@ func (p *page) pools(ctx context.Context, n names) ([]poolView, error) {
 		if page.After != "" {
 			count += "+"
 		}
-		waiting = append(waiting, poolView{Words: n.pool(pool), Count: count, Since: page.Entries[0].Since})
+		waiting = append(waiting, poolView{Words: n.Pool(pool), Count: count, Since: page.Entries[0].Since})
 	}
 	return waiting, nil
 }
@@ -269,7 +270,7 @@ func (p *page) explained(ctx context.Context, w *whyView, messages []chat.Messag
 			return nil
 		}
 		if x.RuleID == assign.OtherwiseID {
-			x.RuleName = otherwise
+			x.RuleName = story.Otherwise
 		}
 		views = append(views, ruleView{x.RuleName, x.Outcome, x.Because})
 	}
@@ -295,20 +296,20 @@ func (p *page) version(ctx context.Context, version int64) *assign.Rules {
 	return rules
 }
 
-func (n names) personView(who team.Person) personView {
+func newPersonView(n story.Names, who team.Person) personView {
 	v := personView{ID: who.ID, Name: who.Name, Role: string(who.Role), Active: who.Active, Availability: string(who.Availability),
 		OpenChats: who.OpenChats, Teams: []string{}, Languages: who.Languages, Skills: who.Skills}
 	if who.Limit != team.NoLimit {
 		v.Capacity = who.Limit
 	}
 	for _, id := range who.Teams {
-		v.Teams = append(v.Teams, n.team(id))
+		v.Teams = append(v.Teams, n.Team(id))
 	}
 	return v
 }
 
-func (n names) chatView(c chat.Chat, nobody assign.Reason) chatView {
-	v := chatView{ID: c.ID, Number: n.number(c.Number), Status: string(c.Status), Since: c.OpenedAt, Epoch: c.Epoch, OwnerEpoch: c.OwnerEpoch,
+func newChatView(n story.Names, c chat.Chat, nobody assign.Reason) chatView {
+	v := chatView{ID: c.ID, Number: n.Number(c.Number), Status: string(c.Status), Since: c.OpenedAt, Epoch: c.Epoch, OwnerEpoch: c.OwnerEpoch,
 		Unread: strconv.Itoa(len(c.Unread)), Language: c.Customer.Language, Country: c.Customer.Country, RulesVersion: c.RulesVersion,
 		Merged: c.From}
 	if c.Status == chat.Closed {
@@ -318,12 +319,12 @@ func (n names) chatView(c chat.Chat, nobody assign.Reason) chatView {
 		v.Unread = strconv.Itoa(chat.MaxUnread) + "+"
 	}
 	if c.Owner != "" {
-		v.Owner = &nameView{c.Owner, n.person(c.Owner)}
+		v.Owner = &nameView{c.Owner, n.Person(c.Owner)}
 	}
 	if c.Waiting() {
 		v.Waiting = &waitView{Since: c.WaitingSince, Because: cmp.Or(nobody.Words(), "its pool has not been served yet")}
 		for _, pool := range c.Pools {
-			v.Waiting.Pools = append(v.Waiting.Pools, n.pool(pool))
+			v.Waiting.Pools = append(v.Waiting.Pools, n.Pool(pool))
 		}
 	}
 	if c.Customer.UserID != "" {

@@ -22,38 +22,39 @@ type Customer struct {
 type Country struct {
 	Code     string `json:"code"` // ISO 3166 alpha-2
 	Name     string `json:"name"`
+	City     string `json:"-"`        // customers are called after it
 	Calling  string `json:"-"`        // code before its phone numbers
 	Language string `json:"language"` // most written there, of those that Examples knows
 }
 
 // Countries are some, by name.
 var Countries = []Country{
-	{"AR", "Argentina", "54", "es"},
-	{"AU", "Australia", "61", "en"},
-	{"BR", "Brazil", "55", "pt"},
-	{"CL", "Chile", "56", "es"},
-	{"CN", "China", "86", "zh"},
-	{"CO", "Colombia", "57", "es"},
-	{"CI", "Côte d’Ivoire", "225", "fr"},
-	{"EG", "Egypt", "20", "ar"},
-	{"FR", "France", "33", "fr"},
-	{"DE", "Germany", "49", "de"},
-	{"IN", "India", "91", "en"},
-	{"KE", "Kenya", "254", "en"},
-	{"MX", "Mexico", "52", "es"},
-	{"MA", "Morocco", "212", "ar"},
-	{"NG", "Nigeria", "234", "en"},
-	{"PE", "Peru", "51", "es"},
-	{"PT", "Portugal", "351", "pt"},
-	{"SA", "Saudi Arabia", "966", "ar"},
-	{"SN", "Senegal", "221", "fr"},
-	{"SG", "Singapore", "65", "zh"},
-	{"ES", "Spain", "34", "es"},
-	{"TW", "Taiwan", "886", "zh"},
-	{"TR", "Türkiye", "90", "tr"},
-	{"AE", "United Arab Emirates", "971", "ar"},
-	{"GB", "United Kingdom", "44", "en"},
-	{"US", "United States", "1", "en"},
+	{"AR", "Argentina", "Buenos Aires", "54", "es"},
+	{"AU", "Australia", "Sydney", "61", "en"},
+	{"BR", "Brazil", "São Paulo", "55", "pt"},
+	{"CL", "Chile", "Santiago", "56", "es"},
+	{"CN", "China", "Shanghai", "86", "zh"},
+	{"CO", "Colombia", "Bogotá", "57", "es"},
+	{"CI", "Côte d’Ivoire", "Abidjan", "225", "fr"},
+	{"EG", "Egypt", "Cairo", "20", "ar"},
+	{"FR", "France", "Paris", "33", "fr"},
+	{"DE", "Germany", "Berlin", "49", "de"},
+	{"IN", "India", "Mumbai", "91", "en"},
+	{"KE", "Kenya", "Nairobi", "254", "en"},
+	{"MX", "Mexico", "Mexico City", "52", "es"},
+	{"MA", "Morocco", "Casablanca", "212", "ar"},
+	{"NG", "Nigeria", "Lagos", "234", "en"},
+	{"PE", "Peru", "Lima", "51", "es"},
+	{"PT", "Portugal", "Lisbon", "351", "pt"},
+	{"SA", "Saudi Arabia", "Riyadh", "966", "ar"},
+	{"SN", "Senegal", "Dakar", "221", "fr"},
+	{"SG", "Singapore", "Singapore", "65", "zh"},
+	{"ES", "Spain", "Madrid", "34", "es"},
+	{"TW", "Taiwan", "Taipei", "886", "zh"},
+	{"TR", "Türkiye", "Istanbul", "90", "tr"},
+	{"AE", "United Arab Emirates", "Dubai", "971", "ar"},
+	{"GB", "United Kingdom", "London", "44", "en"},
+	{"US", "United States", "New York", "1", "en"},
 }
 
 // CountryOf finds one of Countries by its code.
@@ -85,9 +86,9 @@ func PhoneLike(phone string, n func(lastDigits string) uint64) string {
 
 // Ready are customers for the phone page, with all mixes of identities.
 func Ready() []Customer {
-	ready := func(n uint64, name, country, language, username string, hasID, hasPhone bool) Customer {
+	ready := func(n uint64, country, username string, hasID, hasPhone bool) Customer {
 		c, _ := CountryOf(country)
-		who := Customer{Name: name, Country: country, Language: language, Username: username}
+		who := Customer{Name: c.City, Country: c.Code, Language: c.Language, Username: username}
 		if hasID {
 			who.UserID = c.UserID(10000 + n)
 		}
@@ -97,16 +98,16 @@ func Ready() []Customer {
 		return who
 	}
 	return []Customer{
-		ready(1, "Cairo", "EG", "ar", "", true, true),
-		ready(2, "Riyadh", "SA", "ar", "riyadh.sa", true, false),
-		ready(3, "Shanghai", "CN", "zh", "", true, true),
-		ready(4, "Taipei", "TW", "zh", "taipei.tw", true, false),
-		ready(5, "São Paulo", "BR", "pt", "", true, true),
-		ready(6, "Mexico City", "MX", "es", "mexico.mx", true, false),
-		ready(7, "Paris", "FR", "fr", "", true, true),
-		ready(8, "Dakar", "SN", "fr", "", false, true),
-		ready(9, "London", "GB", "en", "", true, true),
-		ready(10, "Lagos", "NG", "en", "lagos.ng", true, false),
-		ready(11, "Berlin", "DE", "de", "", true, true),
+		ready(1, "EG", "", true, true),
+		ready(2, "SA", "riyadh.sa", true, false),
+		ready(3, "CN", "", true, true),
+		ready(4, "TW", "taipei.tw", true, false),
+		ready(5, "BR", "", true, true),
+		ready(6, "MX", "mexico.mx", true, false),
+		ready(7, "FR", "", true, true),
+		ready(8, "SN", "", false, true),
+		ready(9, "GB", "", true, true),
+		ready(10, "NG", "lagos.ng", true, false),
+		ready(11, "DE", "", true, true),
 	}
 }
