@@ -16,10 +16,11 @@ export CORPUS
 
 ##@ On a laptop
 
+# What runs until Ctrl-C is built first: `go run` would call every Ctrl-C an error.
 .PHONY: run
 run: ## start everything here: no AWS account, no network after the first time
 	@infra/tools/need go java maven
-	@go run ./infra/local
+	@go build -o bin/local ./infra/local && exec bin/local
 
 .PHONY: demo
 demo: ## play a busy morning on the running stack, then check it
@@ -41,7 +42,7 @@ SAM_PORT := 3000
 
 .PHONY: sam-local
 sam-local: .aws-sam/local ## beside a running `make run`: the same API by `sam local start-api`, on port 3000 (needs Docker)
-	@go run ./infra/tools/samlocal start-api --port $(SAM_PORT) --warm-containers LAZY $(SAM_LOCAL_FLAGS)
+	@go build -o bin/samlocal ./infra/tools/samlocal && exec bin/samlocal start-api --port $(SAM_PORT) --warm-containers LAZY $(SAM_LOCAL_FLAGS)
 
 FUNCTION := WebhookFunction
 EVENT := infra/events/webhook-message.json

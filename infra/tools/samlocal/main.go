@@ -80,20 +80,27 @@ func run(ctx context.Context, args []string) (exitCode int, err error) {
 	if err := adaptTemplate(filepath.Join(builtFolder, "template.yaml"), endpoints, lambdaArchitecture()); err != nil {
 		return 1, err
 	}
-	return sam(args)
+	return sam(ctx, args)
 }
 
-// sam runs `sam local` to its end. The terminal's Ctrl-C reaches it by itself; this program only waits for it.
-func sam(args []string) (exitCode int, err error) {
-	signal.Notify(make(chan os.Signal, 1), os.Interrupt, syscall.SIGTERM)
+// sam runs `sam local` to its end. The terminal's Ctrl-C reaches it by itself; this program only waits for it then.
+func sam(ctx context.Context, args []string) (exitCode int, err error) {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
+	defer stop()
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt)
 	line := append([]string{"local", args[0], "--template-file", filepath.Join(builtFolder, "template.yaml"),
 		"--env-vars", environmentFile}, args[1:]...)
-	command := exec.Command("infra/tools/sam", line...)
+	command := exec.CommandContext(ctx, "infra/tools/sam", line...)
+	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) } // so that it removes its containers
 	command.Env = localCredentials(os.Environ())
 	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
 	err = command.Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
+		if len(interrupted) > 0 {
+			return 0, nil // ended as asked
+		}
 		return max(exit.ExitCode(), 1), nil // -1 where a signal ended it
 	}
 	if err != nil {
