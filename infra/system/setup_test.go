@@ -14,9 +14,13 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"chatkeeper/infra/local/seed"
 	"chatkeeper/infra/local/stack"
@@ -189,4 +193,20 @@ func agents(n, capacity int) []team.Person {
 
 func owned(all invariant.Snapshot) []chat.Chat {
 	return slices.DeleteFunc(slices.Clone(all.Chats), func(c chat.Chat) bool { return c.Load() == "" })
+}
+
+// depth is how many messages are in a queue, those that are being handled included.
+func (w *world) depth(id string) (int, error) {
+	url := w.QueueURL(id)
+	out, err := w.SQS().GetQueueAttributes(w.Context(), &sqs.GetQueueAttributesInput{QueueUrl: &url,
+		AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll}})
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, name := range []string{"ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"} {
+		k, _ := strconv.Atoi(out.Attributes[name])
+		n += k
+	}
+	return n, nil
 }
