@@ -66,7 +66,7 @@ const (
 
 // StartDynamoDB starts DynamoDB Local and returns when it answers.
 func StartDynamoDB(ctx context.Context, o Options) (*Server, error) {
-	jars, java, err := prepare(ctx, dynamoDBArtifact, o)
+	jars, java, err := prepare(ctx, dynamoDBArtifact, &o)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func StartDynamoDB(ctx context.Context, o Options) (*Server, error) {
 
 // StartElasticMQ starts ElasticMQ, which speaks SQS, and returns when it answers.
 func StartElasticMQ(ctx context.Context, o Options) (*Server, error) {
-	jars, java, err := prepare(ctx, elasticMQArtifact, o)
+	jars, java, err := prepare(ctx, elasticMQArtifact, &o)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func elasticMQSettings(port int, folder string) []string {
 // javaFlags start quickly and keep the footprint of a test run small.
 var javaFlags = []string{"-XX:+UseSerialGC", "-Xshare:auto", "-XX:TieredStopAtLevel=1"}
 
-func prepare(ctx context.Context, a artifact, o Options) (jars, java string, err error) {
+func prepare(ctx context.Context, a artifact, o *Options) (jars, java string, err error) {
 	java, err = exec.LookPath("java")
 	if err != nil {
 		return "", "", fmt.Errorf("no Java found: %s runs on it. Install version 17 or newer (Debian: apt install openjdk-17-jre-headless, macOS: brew install openjdk) and start again", a.name)
@@ -132,10 +132,13 @@ func prepare(ctx context.Context, a artifact, o Options) (jars, java string, err
 	if err != nil {
 		return "", "", err
 	}
-	if o.Folder != "" {
-		err = os.MkdirAll(o.Folder, 0o755)
+	if o.Folder == "" {
+		return jars, java, nil
 	}
-	return jars, java, err
+	if o.Folder, err = filepath.Abs(o.Folder); err != nil {
+		return "", "", err
+	}
+	return jars, java, os.MkdirAll(o.Folder, 0o755)
 }
 
 func start(ctx context.Context, name, variable, health string, o Options, command func(port int) *exec.Cmd) (*Server, error) {

@@ -15,17 +15,30 @@ import (
 )
 
 // built remembers what this process has built: its sources do not change while it runs, and a test starts many stacks.
-var built sync.Map // from root, folder and functions to a func() (map[string]string, error)
+var built struct {
+	mu       sync.Mutex
+	binaries map[string]map[string]string // from root, folder and functions
+}
 
 func buildOnce(ctx context.Context, root, folder string, functions []*template.Function) (map[string]string, error) {
 	key := root + "\n" + folder
 	for _, f := range functions {
 		key += "\n" + f.ID
 	}
-	once, _ := built.LoadOrStore(key, sync.OnceValues(func() (map[string]string, error) {
-		return build(context.WithoutCancel(ctx), root, folder, functions)
-	}))
-	return once.(func() (map[string]string, error))()
+	built.mu.Lock()
+	defer built.mu.Unlock()
+	if binaries, ok := built.binaries[key]; ok {
+		return binaries, nil
+	}
+	binaries, err := build(ctx, root, folder, functions)
+	if err != nil {
+		return nil, err
+	}
+	if built.binaries == nil {
+		built.binaries = map[string]map[string]string{}
+	}
+	built.binaries[key] = binaries
+	return binaries, nil
 }
 
 // build compiles the functions of the project in root and returns where each one's bootstrap is, by logical id. They
