@@ -148,8 +148,7 @@ func (p *page) lookAt(ctx context.Context, v *view, c chat.Chat, rules dynamo.In
 	if err != nil {
 		return err
 	}
-	slices.SortStableFunc(events, func(a, b chat.Event) int { return cmp.Or(cmp.Compare(a.Epoch, b.Epoch), a.At.Compare(b.At)) })
-	for _, e := range slices.Backward(events) {
+	for _, e := range slices.Backward(story.InOrder(events)) {
 		v.History = append(v.History, eventView{At: e.At, Epoch: e.Epoch, Type: string(e.Type), Says: n.Event(e), Note: e.Note})
 	}
 	nobody, err := p.nobody(ctx, c)

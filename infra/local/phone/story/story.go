@@ -5,6 +5,7 @@ package story
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"chatkeeper/shared/assign"
@@ -78,7 +79,13 @@ type Story struct {
 	Owned  *chat.Event // how the present ownership began, or the waiting
 }
 
-// Of finds the story in a history, oldest event first.
+// InOrder sorts a history by what happened when, oldest first, and returns it.
+func InOrder(events []chat.Event) []chat.Event {
+	slices.SortStableFunc(events, func(a, b chat.Event) int { return cmp.Or(cmp.Compare(a.Epoch, b.Epoch), a.At.Compare(b.At)) })
+	return events
+}
+
+// Of finds the story in a history that is in order.
 func Of(events []chat.Event) Story {
 	var s Story
 	for i := range events {
