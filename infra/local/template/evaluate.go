@@ -83,7 +83,8 @@ func functionOf(n *yaml.Node) (name string, argument *yaml.Node) {
 
 func (d *document) evaluate(n *yaml.Node) value {
 	if n.Kind == yaml.AliasNode {
-		n = n.Alias
+		d.fail(n.Line, "YAML aliases (*%s) are not supported by the local stack", n.Value)
+		return value{line: n.Line}
 	}
 	if name, argument := functionOf(n); name != "" {
 		v := d.call(name, argument)

@@ -206,6 +206,7 @@ func TestWhatIsNotSupportedIsRefusedWithItsLine(t *testing.T) {
 		{"a filter", event + "          Type: DynamoDB\n          Properties:\n            FilterCriteria:\n              Filters:\n                - Pattern: '{\"a\": [{\"wildcard\": \"x\"}]}'", "template.yaml:11: event E of F (DynamoDB): filter pattern"},
 		{"a schedule", event + "          Type: Schedule\n          Properties:\n            Schedule: rate(1 fortnight)", "is neither rate"},
 		{"a key twice", "Resources:\n  Q: { Type: AWS::SQS::Queue }\n  Q: { Type: AWS::SQS::Queue }", "template.yaml:3: \"Q\" stands here a second time"},
+		{"an alias", "Resources:\n  Q: &q\n    Type: AWS::SQS::Queue\n    Properties: { Tags: [*q] }", "template.yaml:4: YAML aliases"},
 		{"a parameter without a value", "Parameters:\n  P: { Type: String }\nResources: {}", "template.yaml:2: the parameter P has no default"},
 		{"two APIs", "Resources:\n  A: { Type: AWS::Serverless::HttpApi }\n  B: { Type: AWS::Serverless::HttpApi }", "template.yaml:3: the local stack serves one"},
 		{"mixed dead letters", "Resources:\n  A:\n    Type: AWS::SQS::Queue\n    Properties: { FifoQueue: true, RedrivePolicy: { deadLetterTargetArn: !GetAtt B.Arn, maxReceiveCount: 3 } }\n  B: { Type: AWS::SQS::Queue }", "must both be FIFO"},
