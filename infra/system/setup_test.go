@@ -3,14 +3,8 @@
 package system
 
 import (
-	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"slices"
@@ -22,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"chatkeeper/infra/local/phone/customer"
 	"chatkeeper/infra/local/seed"
 	"chatkeeper/infra/local/stack"
 	"chatkeeper/infra/local/stack/stacktest"
@@ -72,21 +67,14 @@ func big(usual, soak int) int {
 
 // post delivers a body as WhatsApp does, and returns the answer's status; 0 if there was no answer.
 func (w *world) post(body []byte) int {
-	mac := hmac.New(sha256.New, []byte("local-app-secret"))
-	mac.Write(body)
 	ctx, cancel := context.WithTimeout(w.Context(), patience)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.URL+"/webhooks/whatsapp", bytes.NewReader(body))
-	w.must(err)
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
-	res, err := http.DefaultClient.Do(req)
+	line := customer.Line{URL: w.URL + "/webhooks/whatsapp", AppSecret: "local-app-secret", Client: http.DefaultClient}
+	status, err := line.Post(ctx, body)
 	if err != nil {
 		return 0
 	}
-	defer res.Body.Close()
-	_, _ = io.Copy(io.Discard, res.Body)
-	return res.StatusCode
+	return status
 }
 
 // insist delivers a body again and again until it is taken, as WhatsApp does for seven days.
@@ -161,20 +149,7 @@ func (w *world) checked(what string, holds func(invariant.Snapshot) bool) invari
 
 // text is a delivery of one text.
 func text(number, userID, phone, wamid, body string, at time.Time) []byte {
-	m := map[string]any{"id": wamid, "timestamp": fmt.Sprint(at.Unix()), "type": "text", "text": map[string]any{"body": body}}
-	if userID != "" {
-		m["from_user_id"] = userID
-	}
-	if phone != "" {
-		m["from"] = phone
-	}
-	raw, err := json.Marshal(map[string]any{"object": "whatsapp_business_account", "entry": []any{map[string]any{
-		"id": "200000000000001", "changes": []any{map[string]any{"field": "messages", "value": map[string]any{
-			"messaging_product": "whatsapp", "metadata": map[string]any{"phone_number_id": number}, "messages": []any{m}}}}}}})
-	if err != nil {
-		panic(err) // nothing in it can fail
-	}
-	return raw
+	return customer.Customer{UserID: userID, Phone: phone}.Sends(number, "", wamid, at, customer.Message{Text: body}).Body
 }
 
 // agents are n people in support and sales, online, with a capacity; 0 is none.
