@@ -87,12 +87,14 @@ func (g *groups) release(batch []message, failed map[string]bool, limit, maxRece
 			g.failed[m.group()] = m
 		}
 	}
+	released := map[string]bool{}
 	for _, m := range batch {
 		group := m.group()
-		parked, ok := g.busy[group]
-		if !ok {
-			continue // released with an earlier message of the batch
+		if released[group] {
+			continue
 		}
+		released[group] = true
+		parked := g.busy[group]
 		delete(g.busy, group)
 		slices.SortStableFunc(parked, bySending)
 		for _, p := range parked {

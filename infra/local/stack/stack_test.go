@@ -305,6 +305,21 @@ func TestBisectingIsolatesThePoisonRecordAndGoesOn(t *testing.T) {
 	}
 }
 
+func TestAReportedRecordIsWhereTheStreamGoesOn(t *testing.T) {
+	t.Parallel()
+	b := start(t, stack.Options{Edit: func(t *template.Template) { t.Functions[0].Streams[0].Disabled = true }})
+	b.put("k1", "k2", "poison", "k3")
+	again := b.again(stack.Options{Edit: func(t *template.Template) {
+		t.Functions[0].Environment["REPORTS_RECORDS"] = template.Literal("1")
+		t.Functions[0].Streams[0].PartialBatch = true
+	}})
+	again.eventually("the record behind the poison", func() bool { return slices.Contains(again.recorded(), "k3") })
+	if got, want := again.recorded(), []string{"k1", "k2", "k3"}; !slices.Equal(got, want) {
+		t.Errorf("got %q\nwant %q: none twice", got, want)
+	}
+	again.eventually("word at the failure destination", func() bool { return len(again.received("LostRecords")) == 1 })
+}
+
 // again starts a second stack on the tables and queues of the first.
 func (b *bench) again(o stack.Options) *bench {
 	b.t.Helper()

@@ -64,6 +64,9 @@ func (w *worker) handle(ctx context.Context, event json.RawMessage) (any, error)
 	if err := json.Unmarshal(event, &records); err != nil {
 		return nil, err
 	}
+	if os.Getenv("REPORTS_RECORDS") != "" {
+		return w.reportedRecords(records.Records), nil
+	}
 	return nil, w.records(records.Records)
 }
 
@@ -139,4 +142,17 @@ func (w *worker) records(records []events.DynamoDBEventRecord) error {
 	}
 	w.write("records %s", strings.Join(keys, " "))
 	return nil
+}
+
+// reportedRecords stops at a record whose key begins with poison, and reports it.
+func (w *worker) reportedRecords(records []events.DynamoDBEventRecord) events.DynamoDBEventResponse {
+	for _, r := range records {
+		key := r.Change.Keys["pk"].String()
+		if strings.HasPrefix(key, "poison") {
+			w.write("refused %s", key)
+			return events.DynamoDBEventResponse{BatchItemFailures: []events.DynamoDBBatchItemFailure{{ItemIdentifier: r.Change.SequenceNumber}}}
+		}
+		w.write("records %s", key)
+	}
+	return events.DynamoDBEventResponse{}
 }
