@@ -139,7 +139,7 @@ func TestDispatcherPerson(t *testing.T) {
 		t.Fatalf("this is no change of a person: %+v", person)
 	}
 	now := time.Date(2026, 11, 22, 9, 30, 1, 0, time.UTC)
-	if person.Old.CanTake(now) || !person.New.CanTake(now) || person.New.ID != "bruno" || !person.New.In("sales") {
+	if person.Old.CanTake(now) || !person.New.CanTake(now) || person.New.ID != "bruno" || !slices.Contains(person.New.Teams, "sales") {
 		t.Errorf("want bruno of sales as he comes online; the event goes from\n%+v to\n%+v", person.Old, person.New)
 	}
 	if person.New.Role != team.Agent || person.New.Changed != person.Old.Changed+1 {

@@ -72,21 +72,6 @@ func kindOfCancellation(reasons []types.CancellationReason) error {
 	return found
 }
 
-// refusedAt lists the positions whose condition failed, so that a full person can be told from a lost race.
-func refusedAt(err error) []int {
-	var cancelled *types.TransactionCanceledException
-	if !errors.As(err, &cancelled) {
-		return nil
-	}
-	var at []int
-	for i, r := range cancelled.CancellationReasons {
-		if aws.ToString(r.Code) == "ConditionalCheckFailed" {
-			at = append(at, i)
-		}
-	}
-	return at
-}
-
 func isConnection(err error) bool {
 	var request interface{ ConnectionError() bool }
 	return errors.As(err, &request) && request.ConnectionError()

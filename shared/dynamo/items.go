@@ -100,7 +100,7 @@ func (it chatItem) chat() chat.Chat {
 		From: it.From, MergedInto: it.Into,
 	}
 	for _, b := range it.Unread {
-		if m := (chat.Mark{}); len(b) == len(m) {
+		if len(b) == len(chat.Mark{}) {
 			c.Unread = append(c.Unread, chat.Mark(b))
 		}
 	}

@@ -3,11 +3,10 @@
 package team
 
 import (
-	"slices"
 	"time"
 )
 
-// Everyone is the built-in team of all active people. It is never stored: membership is being active.
+// Everyone is the built-in team of all active Agents. It is never stored, and nobody lists it among their teams.
 const Everyone = "everyone"
 
 // Role decides what a person may do. A person without a role may do nothing.
@@ -47,7 +46,7 @@ type Person struct {
 	Weight       int       // share of Chats under the strategy weighted; at least 1
 	Languages    []string  // ISO 639-1, lower case
 	Skills       []string
-	Teams        []string // ids; Everyone is not listed
+	Teams        []string // ids
 
 	OpenChats  int       // open Chats the person owns (invariant I2)
 	AssignedAt time.Time // when a Chat was last given to the person automatically; zero means never
@@ -62,9 +61,4 @@ func (p Person) Online(now time.Time) bool {
 // CanTake reports whether an automatic assignment may give the person one more Chat, whatever the pool.
 func (p Person) CanTake(now time.Time) bool {
 	return p.Active && p.Online(now) && p.OpenChats < p.Limit
-}
-
-// In reports whether the person belongs to the team.
-func (p Person) In(team string) bool {
-	return team == Everyone || slices.Contains(p.Teams, team)
 }

@@ -1,0 +1,112 @@
+package dynamo
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"chatkeeper/shared/assign"
+	"chatkeeper/shared/chat"
+	"chatkeeper/shared/team"
+)
+
+// size is an item's size by AWS's published rule: the bytes of every name and value; a number about a byte for two
+// digits and one more; three bytes for a set, list or map and one for each of its elements.
+func size(item Item) int {
+	n := 0
+	for name, v := range item {
+		n += len(name) + valueSize(v)
+	}
+	return n
+}
+
+func valueSize(v types.AttributeValue) int {
+	n := 3
+	switch v := v.(type) {
+	case *types.AttributeValueMemberS:
+		return len(v.Value)
+	case *types.AttributeValueMemberN:
+		return len(v.Value)/2 + 2
+	case *types.AttributeValueMemberB:
+		return len(v.Value)
+	case *types.AttributeValueMemberBOOL, *types.AttributeValueMemberNULL:
+		return 1
+	case *types.AttributeValueMemberSS:
+		for _, s := range v.Value {
+			n += 1 + len(s)
+		}
+	case *types.AttributeValueMemberBS:
+		for _, b := range v.Value {
+			n += 1 + len(b)
+		}
+	case *types.AttributeValueMemberL:
+		for _, e := range v.Value {
+			n += 1 + valueSize(e)
+		}
+	case *types.AttributeValueMemberM:
+		n += len(v.Value) + size(v.Value)
+	}
+	return n
+}
+
+// Chats, people, history and waiting entries stay within 1 KB, the unit that AWS bills, at the limits of what they may
+// hold: so the write units of every transaction are known beforehand.
+func TestItemsStayWithinOneKilobyte(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+	secret := chat.Secret("s")
+	id := secret.UserAddress("100000000000001", "US.13491208655302741918")
+	c := chat.Chat{ID: id, Number: "100000000000001",
+		Customer: chat.Customer{UserID: "US.13491208655302741918", Phone: "971501234567890", Username: strings.Repeat("u", 35),
+			Profile: strings.Repeat("ع", 20), Name: strings.Repeat("n", 40), Language: "ar", Country: "AE", Tags: []string{"vip-customer", "wholesale"}},
+		Ownership: chat.Ownership{Status: chat.Open, Epoch: 1234, OwnerEpoch: 1234, OpenedAt: at, ClosedAt: at,
+			Pools: []string{"team:customer-support;languages=ar,en"}, WaitingSince: at, Priority: assign.Normal, RulesVersion: 1234, Routed: 1234},
+		Inbox: chat.Inbox{LastIn: secret.Key(at.Unix(), "x"), More: secret.Key(at.Unix(), "y"),
+			Preview: chat.Preview{Key: secret.Key(at.Unix(), "x"), Direction: chat.In, Text: strings.Repeat("ع", 40)}},
+	}
+	for i := range chat.MaxUnread {
+		c.Unread = append(c.Unread, secret.Key(int64(i), "m").Mark())
+	}
+	decision := assign.Decision{RulesVersion: 1234, RuleID: strings.Repeat("r", 32), RuleName: strings.Repeat("n", 80), Pool: c.Pools[0],
+		Strategy: assign.LeastLoaded, Priority: assign.Normal, WaitingSince: at.UnixMilli()}
+	var people []team.Person
+	for i := range 20 {
+		people = append(people, team.Person{ID: strings.Repeat("p", 19) + string(rune('a'+i)), Name: strings.Repeat("Name ", 10), Role: team.Agent,
+			Active: true, Availability: team.Online, OpenChats: i, Limit: 1000, Teams: []string{"customer-support"}, Languages: []string{"ar", "en"}})
+	}
+	pool, err := assign.ParsePool(c.Pools[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	choice := assign.Choose(pool, assign.LeastLoaded, people, nil, at)
+	assigned := c.Assigned(at, chat.Auto{Person: *choice.Person, Pool: pool, Now: at, At: at}, decision.With(choice))
+	person := people[0]
+	person.Email = strings.Repeat("e", 60) + "@example.com"
+	history, err := newHistoryItem(id, assigned.Event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	owned := c
+	owned.Ownership = assigned.After
+	text := chat.Message{Key: c.LastIn, WAMID: "wamid." + strings.Repeat("A", 90), Direction: chat.In, Type: "text",
+		Text: strings.Repeat("t", 600), Arrived: at}
+	for name, it := range map[string]any{
+		"a waiting Chat with everything": newChatItem(c),
+		"an owned Chat with everything":  newChatItem(owned),
+		"history with eight candidates":  history,
+		"a person":                       newPersonItem(person, at),
+		"a waiting entry":                newEntryItem(chat.Entry{Chat: id, Pool: c.Pools[0], Priority: assign.Normal, Since: at, Strategy: assign.LeastLoaded, RuleID: decision.RuleID, RuleName: decision.RuleName, RulesVersion: 1, Routed: 1, Epoch: 1, Message: c.LastIn}),
+		"a text of 600 bytes":            newMessageItem(id, text),
+		"an alias":                       chatItem{PK: chatPK(id), SK: selfSK, To: id, Since: c.LastIn[:]},
+	} {
+		item, err := marshal(it)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := size(item); n > 1024 {
+			t.Errorf("%s has %d bytes", name, n)
+		}
+	}
+}
