@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -13,7 +16,12 @@ import (
 	"time"
 
 	"chatkeeper/infra/local/lockfile"
+	"chatkeeper/infra/local/phone"
+	"chatkeeper/infra/local/running"
+	"chatkeeper/infra/local/seed"
 	"chatkeeper/infra/local/stack"
+	"chatkeeper/shared/chat"
+	"chatkeeper/shared/dynamo"
 )
 
 func main() {
@@ -28,24 +36,44 @@ func main() {
 
 func run(ctx context.Context) error {
 	began := time.Now()
-	settings, err := readSettings()
+	settings, err := running.ReadSettings()
 	if err != nil {
 		return err
 	}
-	unlock, err := lockFolder(settings.folder)
+	unlock, err := lockFolder(settings.Folder)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-
-	fmt.Fprintln(os.Stderr, "Chatkeeper starts: building the functions, starting DynamoDB Local and ElasticMQ.")
-	s, err := stack.Start(ctx, stack.Options{Folder: settings.folder, Ports: settings.ports})
+	// The port first: a busy one should not cost the start of everything else.
+	whatsApp, err := listen(settings.WhatsApp)
+	if err != nil {
+		return err
+	}
+	s, err := stack.Start(ctx, stack.Options{Folder: settings.Folder, Name: running.Name,
+		Ports: stack.Ports{API: settings.API, DynamoDB: settings.DynamoDB, ElasticMQ: settings.ElasticMQ}})
 	if err != nil {
 		return err
 	}
 	defer s.Close()
 
-	fmt.Fprintf(os.Stderr, banner, time.Since(began).Seconds(), s.URL, s.DynamoDBEndpoint, s.ElasticMQEndpoint, settings.folder)
+	store := dynamo.New(s.DynamoDB(), s.Table("ChatsTable"), s.Table("TeamTable"))
+	seeded, err := seed.Load(ctx, store, dynamo.Now())
+	if err != nil {
+		return err
+	}
+	page := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: phone.New(phone.Options{
+		Store: store, Secret: chat.Secret(s.Environment("AssignerFunction")["IDENTITY_KEY"]),
+		WebhookURL: s.URL + "/webhooks/whatsapp", AppSecret: s.Environment("WebhookFunction")["APP_SECRET"], Log: slog.Default(),
+	})}
+	defer page.Close()
+	go page.Serve(whatsApp)
+
+	data := settings.Folder
+	if seeded {
+		data += ", filled with the seed data"
+	}
+	fmt.Fprintf(os.Stderr, banner, time.Since(began).Seconds(), settings.WhatsApp, settings.API, s.DynamoDBEndpoint, s.ElasticMQEndpoint, data)
 	<-ctx.Done()
 	fmt.Fprintln(os.Stderr, "\nChatkeeper ends.")
 	return nil
@@ -54,45 +82,24 @@ func run(ctx context.Context) error {
 const banner = `
 Chatkeeper is up after %.1f s.
 
-  API             %s
-  WhatsApp posts  to /webhooks/whatsapp there (app secret local-app-secret, verify token local-verify-token)
+  Phone page      http://localhost:%d      write as a customer, and see who answers, and why
+  API             http://localhost:%d      WhatsApp posts to /webhooks/whatsapp
+                                             (app secret local-app-secret, verify token local-verify-token)
   DynamoDB Local  %s
   ElasticMQ       %s
-  data            %s (make reset removes it)
+  Data            %s (make reset removes it)
 
-Next: make demo, in a second terminal. Ctrl-C ends everything.
+In a second terminal: make demo plays a busy morning, make verify checks every invariant. Ctrl-C ends everything.
 
 `
 
-type settings struct {
-	folder string
-	ports  stack.Ports
-}
-
-func readSettings() (settings, error) {
-	s := settings{folder: ".local"}
-	if folder := os.Getenv("CHATKEEPER_DATA"); folder != "" {
-		s.folder = folder
+// listen opens the port of the phone page, on loopback alone.
+func listen(port int) (net.Listener, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("port %d is busy, and the phone page needs it: end the program that listens there, or set CHATKEEPER_WHATSAPP_PORT to another port", port)
 	}
-	return s, errors.Join(
-		readPort("CHATKEEPER_API_PORT", 8080, &s.ports.API),
-		readPort("CHATKEEPER_DYNAMODB_PORT", 8000, &s.ports.DynamoDB),
-		readPort("CHATKEEPER_ELASTICMQ_PORT", 9324, &s.ports.ElasticMQ),
-	)
-}
-
-func readPort(variable string, usual int, to *int) error {
-	*to = usual
-	text := os.Getenv(variable)
-	if text == "" {
-		return nil
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > 65535 {
-		return fmt.Errorf("%s is %q, which is no port", variable, text)
-	}
-	*to = n
-	return nil
+	return l, err
 }
 
 // lockFolder keeps a second stack out of the same data.
