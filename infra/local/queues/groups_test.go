@@ -47,6 +47,7 @@ func TestWhatComesForABusyGroupRunsAfterIt(t *testing.T) {
 	var g groups
 	run, back := g.take(ms("a1 b1"), noon)
 	expect(t, "run", run, "a1 b1")
+	expect(t, "back", back, "")
 	run, back = g.take(ms("a3 c1"), noon) // the queue forgot that a1 is on the way
 	expect(t, "run", run, "c1")
 	expect(t, "back", back, "")

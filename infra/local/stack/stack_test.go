@@ -271,7 +271,7 @@ func TestRecordsComeInOrderAndFiltered(t *testing.T) {
 
 func TestBisectingIsolatesThePoisonRecordAndGoesOn(t *testing.T) {
 	t.Parallel()
-	b := start(t, stack.Options{Edit: func(t *template.Template) { t.Functions[0].Streams[0].Disabled = true }})
+	b := start(t, stack.Options{Edit: withoutSources})
 	b.put("k1", "k2", "k3", "poison", "k4", "k5")
 	// The records are there before anybody reads them, so they come as one batch.
 	again := b.again(stack.Options{})
@@ -307,7 +307,7 @@ func TestBisectingIsolatesThePoisonRecordAndGoesOn(t *testing.T) {
 
 func TestAReportedRecordIsWhereTheStreamGoesOn(t *testing.T) {
 	t.Parallel()
-	b := start(t, stack.Options{Edit: func(t *template.Template) { t.Functions[0].Streams[0].Disabled = true }})
+	b := start(t, stack.Options{Edit: withoutSources})
 	b.put("k1", "k2", "poison", "k3")
 	again := b.again(stack.Options{Edit: func(t *template.Template) {
 		t.Functions[0].Environment["REPORTS_RECORDS"] = template.Literal("1")
@@ -318,6 +318,10 @@ func TestAReportedRecordIsWhereTheStreamGoesOn(t *testing.T) {
 		t.Errorf("got %q\nwant %q: none twice", got, want)
 	}
 	again.eventually("word at the failure destination", func() bool { return len(again.received("LostRecords")) == 1 })
+}
+
+func withoutSources(t *template.Template) {
+	t.Functions[0].Streams, t.Functions[0].Queues = nil, nil
 }
 
 // again starts a second stack on the tables and queues of the first.
