@@ -146,7 +146,7 @@ func touch(t *testing.T, file string) {
 
 func TestGroupsRunSideBySideAndEachInOrder(t *testing.T) {
 	t.Parallel()
-	b := start(t, stack.Options{})
+	b := start(t, stack.Options{Edit: longVisibility})
 	gate := filepath.Join(t.TempDir(), "open")
 	b.send("slow", "wait:"+gate, "slow1", "slow2")
 	b.eventually("the slow group to begin", func() bool { return len(b.lines("begin")) > 0 })
@@ -241,13 +241,7 @@ func TestAKilledInstanceFailsItsBatchOnly(t *testing.T) {
 
 func TestTheVisibilityThatAFunctionSetsIsLeftAlone(t *testing.T) {
 	t.Parallel()
-	b := start(t, stack.Options{Edit: func(t *template.Template) {
-		for _, q := range t.Queues {
-			if q.ID == "JobsQueue" {
-				q.Attributes["VisibilityTimeout"], q.Visibility = "600", 10*time.Minute
-			}
-		}
-	}})
+	b := start(t, stack.Options{Edit: longVisibility})
 	b.send("a", "soon")
 	b.eventually("the second try, long before the queue's own time-out", func() bool { return len(b.lines("done")) == 1 })
 }
