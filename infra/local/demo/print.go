@@ -24,13 +24,20 @@ func printChats(out io.Writer, rows []morning.Row) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\nCHAT\tCUSTOMER\tASSIGNEE\tRULE\tWHY")
 	for _, r := range rows {
-		fmt.Fprintf(w, "%s\t%s, %s, %s\t%s\t%s\t%s\n", short(r.Chat), cmp.Or(r.Customer, "(no name)"), r.Language, r.Country, assignee(r), r.Rule, r.Reason)
+		customer := fmt.Sprintf("%s, %s, %s", cmp.Or(first(r.Customer, longestName), "(no name)"), r.Language, r.Country)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", first(r.Chat, 8), customer, assignee(r), r.Rule, r.Reason)
 	}
 	_ = w.Flush() // a broken pipe shows nowhere
 }
 
-// short is enough of an id to find it again.
-func short(id string) string { return id[:min(8, len(id))] }
+// longestName keeps a customer who is proud of theirs from widening the table.
+const longestName = 20
+
+// first is the beginning of a text: at most n characters.
+func first(text string, n int) string {
+	letters := []rune(text)
+	return string(letters[:min(n, len(letters))])
+}
 
 func assignee(r morning.Row) string {
 	switch {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"time"
 
 	"chatkeeper/infra/local/demo/morning"
 )
@@ -15,7 +16,11 @@ type screen struct {
 	out      io.Writer
 	terminal bool
 	last     morning.Progress
+	printed  time.Time // of the last line about trouble, where lines are not overwritten
 }
+
+// patience is how long trouble lasts before it gets a line of its own, and then another.
+const patience = 15 * time.Second
 
 func newScreen(out *os.File) *screen {
 	info, err := out.Stat()
@@ -35,8 +40,9 @@ func (s *screen) progress(p morning.Progress) {
 		if complete {
 			fmt.Fprintln(s.out)
 		}
-	case complete || p.Trouble != "" && (p.Doing != s.last.Doing || s.last.Trouble == "") && p.Trouble == morning.Away:
+	case complete || p.Trouble != "" && time.Since(s.printed) > patience:
 		fmt.Fprintf(s.out, "  %s\n", line(p))
+		s.printed = time.Now()
 	}
 	s.last = p
 }

@@ -124,7 +124,7 @@ func (p *play) persist(ctx context.Context, doing string, try func() error) erro
 		case time.Now().Add(pause).After(deadline):
 			return fmt.Errorf("%s: the stack stayed away for %v: %w", doing, p.Patience, err)
 		}
-		p.Progress(Progress{Doing: doing, Trouble: Away})
+		p.Progress(Progress{Doing: doing, Trouble: "the stack does not answer, trying again"})
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -15,6 +15,7 @@ import (
 	"chatkeeper/infra/local/servers/serverstest"
 	"chatkeeper/infra/local/stack"
 	"chatkeeper/infra/local/stack/stacktest"
+	"chatkeeper/infra/local/template"
 	"chatkeeper/shared/chat"
 	"chatkeeper/shared/dynamo"
 	"chatkeeper/shared/team"
@@ -98,7 +99,11 @@ func checkRows(t *testing.T, report Report, customers int) {
 // Servers and functions are killed while customers write; the demo goes on as soon as it can.
 func TestAMorningOutlivesKills(t *testing.T) {
 	t.Parallel()
-	s := stacktest.Start(t, stack.Options{Folder: t.TempDir()})
+	s := stacktest.Start(t, stack.Options{Folder: t.TempDir(), Edit: func(all *template.Template) {
+		for _, q := range all.Queues { // what a killed server was working on comes back after this time
+			q.Visibility, q.Attributes["VisibilityTimeout"] = 10*time.Second, "10"
+		}
+	}})
 	o := on(t, s)
 	o.Fixtures = nil
 	var step atomic.Int32

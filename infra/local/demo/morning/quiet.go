@@ -19,13 +19,14 @@ import (
 const (
 	watch = 200 * time.Millisecond // between two looks
 	still = time.Second            // nothing may change for so long: many times what a change needs from table to function
+	long  = 20 * time.Second       // after which it says what may take so long
 )
 
 // quiet waits until nothing goes on: every queue is empty, no message that was acknowledged is missing, nobody waits whom
 // somebody could take, and the tables do not change. What still goes on when the time is up is put on the report. While
 // the stack does not answer, it waits as long as Patience says.
 func (p *play) quiet(ctx context.Context, doing string) error {
-	deadline := time.Now().Add(p.Settle)
+	began := time.Now()
 	var since time.Time // the tables have been like this since then; zero: they are not quiet
 	var seen uint64
 	for {
@@ -49,12 +50,15 @@ func (p *play) quiet(ctx context.Context, doing string) error {
 			p.Progress(Progress{Doing: doing, Done: 1, Total: 1})
 			return nil
 		}
-		if time.Now().After(deadline) {
+		if time.Since(began) > p.Settle {
 			if goesOn == "" {
 				goesOn = "the tables still change"
 			}
 			p.report.Stuck = append(p.report.Stuck, fmt.Sprintf("%s, after %v: %s", doing, p.Settle, goesOn))
 			return nil
+		}
+		if goesOn != "" && time.Since(began) > long {
+			goesOn += " (killed work returns after 3 min)" // the visibility time-out of the queues
 		}
 		p.Progress(Progress{Doing: doing, Trouble: goesOn})
 		select {

@@ -308,13 +308,14 @@ function card(id) {
 }
 
 function drawPeople(people, owner) {
+  const most = Math.max(10, ...people.map((p) => p.openChats)); // the full length of a bar without a capacity
   for (const p of people) {
     const part = cards.get(p.id) || card(p.id);
     part.dot.className = "dot " + p.availability;
     say(part.name, p.name);
     say(part.load, p.capacity ? `${p.openChats} of ${p.capacity} Chats` : p.openChats === 1 ? "1 Chat" : `${p.openChats} Chats`);
     part.track.classList.toggle("full", p.capacity > 0 && p.openChats >= p.capacity);
-    part.bar.style.width = Math.min(100, (100 * p.openChats) / (p.capacity || Math.max(10, p.openChats))) + "%";
+    part.bar.style.width = Math.min(100, (100 * p.openChats) / (p.capacity || most)) + "%";
     say(part.about, [p.role === "admin" ? "Admin" : null, !p.active && "deactivated", p.teams.join(", "), p.languages?.join(", ")].filter(Boolean).join(" · "));
     part.availability.setAttribute("aria-label", "Availability of " + p.name);
     part.capacity.setAttribute("aria-label", "Capacity of " + p.name);
