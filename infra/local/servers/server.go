@@ -148,7 +148,7 @@ func start(ctx context.Context, name, variable, health string, o Options, comman
 	}
 	// A free port can be taken by somebody else before Java gets there; another one is tried then.
 	for attempt := 1; ; attempt++ {
-		port, err := choosePort(name, variable, o.Port)
+		port, err := choosePort(ctx, name, variable, o.Port)
 		if err != nil {
 			return nil, err
 		}
@@ -171,18 +171,29 @@ func start(ctx context.Context, name, variable, health string, o Options, comman
 	}
 }
 
+// portGrace is how long a busy port is asked again: the servers of a stack that was just killed take a moment to die.
+const portGrace = 1500 * time.Millisecond
+
 // choosePort returns the port asked for if nobody listens there, or a free one for 0.
-func choosePort(name, variable string, port int) (int, error) {
-	// DynamoDB Local listens on all addresses, so the port must be free on all.
-	listener, err := net.Listen("tcp", ":"+strconv.Itoa(port))
-	if err != nil {
-		if errors.Is(err, syscall.EADDRINUSE) {
+func choosePort(ctx context.Context, name, variable string, port int) (int, error) {
+	for deadline := time.Now().Add(portGrace); ; {
+		// DynamoDB Local listens on all addresses, so the port must be free on all.
+		listener, err := net.Listen("tcp", ":"+strconv.Itoa(port))
+		switch {
+		case err == nil:
+			defer listener.Close()
+			return listener.Addr().(*net.TCPAddr).Port, nil
+		case !errors.Is(err, syscall.EADDRINUSE):
+			return 0, fmt.Errorf("port %d for %s: %w", port, name, err)
+		case time.Now().After(deadline):
 			return 0, fmt.Errorf("port %d is busy, and %s needs it: end the program that listens there, or set %s to another port", port, name, variable)
 		}
-		return 0, fmt.Errorf("port %d for %s: %w", port, name, err)
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
 }
 
 // launch starts the process and waits until it answers.
