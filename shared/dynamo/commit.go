@@ -31,8 +31,9 @@ func (s *Store) Commit(ctx context.Context, change chat.Change) error {
 		t.message(change.Before, change.Arrival.Message)
 	}
 	t.history(change.Before.ID, change.Event)
-	for _, person := range sortedKeys(change.Loads()) {
-		t.load(person, change)
+	loads := change.Loads()
+	for _, person := range sortedKeys(loads) {
+		t.load(person, loads[person], change)
 	}
 	for _, pool := range change.Leaves() {
 		t.delete(waitingPK(pool), waitingSK(change.Before.Priority, change.Before.WaitingSince, change.Before.ID))
@@ -134,22 +135,22 @@ func (t *transaction) history(chatID string, e chat.Event) {
 }
 
 // load alters a person's number of open Chats by the change, and raises changed, as every write of a person does. If
-// a rule chose the person, they are taken only as they were read, and only if they can take one more Chat of the pool.
-func (t *transaction) load(person string, ch chat.Change) {
-	u := &update{}
-	u.add("openChats", ch.Loads()[person])
+// a rule chose the person, they are taken only as they were read, and only if they can take one more Chat of the pool;
+// if somebody else did, only while they are active. changedAt follows what may let a person take a Chat, so only one
+// who gets room: whoever follows that index to keep a roster may miss that somebody looks less free, because the
+// condition here catches it.
+func (t *transaction) load(person string, n int, ch chat.Change) {
+	u, held := &update{}, name("pk").AttributeExists()
+	u.add("openChats", n)
 	u.add("changed", 1)
-	held := name("pk").AttributeExists()
-	if ch.Auto != nil && person == ch.After.Owner {
+	switch {
+	case n < 0:
+		u.set("changedAt", sortable(ch.Event.At))
+	case ch.Auto != nil:
 		u.set("assignedAt", millis(ch.Auto.At))
 		held = canTake(*ch.Auto)
-	} else {
-		// Not for automatic assignments: they only make somebody look less free, so whoever follows this index to see
-		// who can take a Chat may miss them. The transaction's own condition catches what was missed.
-		u.set("changedAt", sortable(ch.Event.At))
-		if person == ch.After.Owner {
-			held = held.And(equals("active", true))
-		}
+	default:
+		held = equals("active", true)
 	}
 	t.update(t.store.team, peoplePK, person, u, held)
 }
