@@ -1,12 +1,14 @@
 package main
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"chatkeeper/infra/faults"
+	"chatkeeper/infra/local/seed"
 	"chatkeeper/infra/local/servers/serverstest"
 	"chatkeeper/shared/chat"
 	"chatkeeper/shared/dynamo"
@@ -17,63 +19,66 @@ import (
 // is stored once, the invariants hold, and the Chat belongs to whom it would have belonged to without the fault.
 func TestEverySingleFault(t *testing.T) {
 	t.Parallel()
-	calls := scenario(t, &faults.Injector{At: -1})
-	if calls < 20 {
-		t.Fatalf("the scenario makes %d calls, which proves little", calls)
-	}
 	for _, fault := range faults.All {
 		t.Run(string(fault), func(t *testing.T) {
 			t.Parallel()
+			w := newWorld(t, agent("dan", 0, "support"))
+			calls := w.life(0, &faults.Injector{At: -1})
+			if calls < 20 {
+				t.Fatalf("a life makes %d calls, which proves little", calls)
+			}
 			for n := range calls {
-				scenario(t, &faults.Injector{At: n, Fault: fault})
+				w.life(int(n)+1, &faults.Injector{At: n, Fault: fault})
+			}
+			all := w.checked()
+			if len(all.Messages) != 4*len(all.Chats) || len(all.Chats) != int(calls)+1 {
+				t.Errorf("%d Messages of %d Chats", len(all.Messages), len(all.Chats))
 			}
 		})
 	}
 }
 
-// scenario is a Chat's life: created, written to, owned, closed, re-opened, owned again, with a phone number that shows
-// up on the way. It returns how many calls the assigner made.
-func scenario(t *testing.T, injector *faults.Injector) int64 {
-	t.Helper()
-	w := newWorld(t, agent("dan", 0, "support"))
-	healthy := w.store
-	faulty := serverstest.DynamoDB(t).Options()
-	w.store = dynamo.New(dynamodb.New(faulty, dynamodb.WithAPIOptions(injector.Add)), w.tables["ChatsTable"], w.tables["TeamTable"])
-	until := func(what string, do func() error) {
-		t.Helper()
+// life is a Chat's: created, written to, owned, closed, re-opened, owned again, with a phone number that shows up on the
+// way. It returns how many calls the assigner made.
+func (w *world) life(n int, injector *faults.Injector) int64 {
+	w.Helper()
+	user, phone := fmt.Sprintf("US.%d", n), fmt.Sprintf("1555%07d", n)
+	id := testSecret.UserAddress(seed.SupportNumber, user)
+	sick := *w.assigner
+	sick.store = dynamo.New(dynamodb.New(serverstest.DynamoDB(w).Options(), dynamodb.WithAPIOptions(injector.Add)),
+		w.tables["ChatsTable"], w.tables["TeamTable"])
+	again := func(what string, do func() error) {
+		w.Helper()
 		for tries := 1; ; tries++ {
 			err := do()
 			if err == nil {
 				return
 			}
 			if tries == 3 {
-				t.Fatalf("%s at call %d, %s: after %d tries: %v", injector.Fault, injector.At, what, tries, err)
+				w.Fatalf("%s at call %d, %s: after %d tries: %v", injector.Fault, injector.At, what, tries, err)
 			}
 		}
 	}
 	deliver := func(m map[string]any) {
-		t.Helper()
+		w.Helper()
 		body := w.updates("messages", m)[0]
-		until("deliver", func() error { return w.update(t.Context(), body) })
+		again("deliver", func() error { return sick.update(w.Context(), body) })
 	}
 	serve := func() {
-		t.Helper()
-		until("serve", func() error { return w.serve(t.Context(), queue.Signal{Pool: support}) })
+		w.Helper()
+		again("serve", func() error { return sick.serve(w.Context(), queue.Signal{Pool: support}) })
 	}
-	deliver(text("US.1", "", "hello", morning))
-	deliver(text("US.1", "15550101111", "are you there?", morning.Add(time.Minute)))
+	deliver(text(user, "", "hello", morning))
+	deliver(text(user, phone, "are you there?", morning.Add(time.Minute)))
 	serve()
-	deliver(of(text("US.1", "", "", morning.Add(2*time.Minute)), "reaction", map[string]any{"message_id": "wamid.x", "emoji": "👍"}))
-	checked := *w
-	checked.assigner = &assigner{store: healthy}
-	checked.closes(testSecret.UserAddress("100000000000001", "US.1"))
-	deliver(text("US.1", "", "one more thing", morning.Add(3*time.Minute)))
+	deliver(of(text(user, "", "", morning.Add(2*time.Minute)), "reaction", map[string]any{"message_id": "wamid.x", "emoji": "👍"}))
+	w.closes(id)
+	deliver(text(user, "", "one more thing", morning.Add(3*time.Minute)))
 	serve()
-	c := checked.only()
-	all := checked.checked()
-	if c.Status != chat.Open || c.Owner != "dan" || c.Epoch != 5 || len(all.Messages) != 4 || len(c.Unread) != 4 || c.Customer.Phone == "" {
-		t.Errorf("%s at call %d: %s of %q at epoch %d with %d Messages, %d unread", injector.Fault, injector.At,
-			c.Status, c.Owner, c.Epoch, len(all.Messages), len(c.Unread))
+	c, err := w.store.Chat(w.Context(), id)
+	w.must(err)
+	if c.Status != chat.Open || c.Owner != "dan" || c.Epoch != 5 || len(c.Unread) != 4 || c.Customer.Phone != phone {
+		w.Errorf("%s at call %d: %s of %q at epoch %d, %d unread", injector.Fault, injector.At, c.Status, c.Owner, c.Epoch, len(c.Unread))
 	}
 	return injector.Calls()
 }

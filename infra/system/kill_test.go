@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"chatkeeper/infra/local/seed"
 	"chatkeeper/infra/local/stack"
@@ -14,6 +15,7 @@ import (
 // comeBackSoon: what a killed function was at is hidden for the queue's visibility time-out, three minutes on AWS.
 func comeBackSoon(t *template.Template) {
 	for i := range t.Queues {
+		t.Queues[i].Visibility = 5 * time.Second
 		t.Queues[i].Attributes["VisibilityTimeout"] = "5"
 	}
 }

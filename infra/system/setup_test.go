@@ -27,7 +27,7 @@ import (
 )
 
 // patience is how long a condition may take to come true on a busy machine.
-const patience = 90 * time.Second
+const patience = 3 * time.Minute
 
 type world struct {
 	*testing.T
