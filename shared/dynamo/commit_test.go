@@ -161,6 +161,15 @@ func TestNothingIsPutTwice(t *testing.T) {
 	refused("another Chat with the same identity", w.Commit(ctx, other))
 	refused("the identity for another Chat", w.Link(ctx, "c", chat.Link{Address: "phone", Since: secret.Key(3, "x")}, chat.Identities{Phone: "1"}))
 
+	deliver := func(m chat.Message) error {
+		_, err := w.Deliver(ctx, "c", chat.Arrival{Message: m})
+		return err
+	}
+	w.must(deliver(message("b", 2)))
+	w.must(w.PutMessage(ctx, "c", message("b", 2)))
+	refused("a message that was applied", deliver(message("b", 2)))
+	refused("a message older than the last", deliver(message("z", 1)))
+
 	c := w.read("c")
 	late := chat.Arrival{Message: message("late", 0)}
 	w.must(w.Late(ctx, c, late))
