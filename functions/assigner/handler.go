@@ -4,9 +4,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -40,8 +40,8 @@ const reserve = 5 * time.Second
 
 // handle takes the records of one batch. Message groups go side by side, the records of a group one after the other;
 // once one fails, it and all later ones of its group are reported, so that their order stays. If any of the batch was
-// received before, a crash may have been the cause, and then everything goes one by one, so that what did nothing wrong
-// is done before it can be taken down again.
+// received before, a crash may have been the cause, and then everything goes one by one and in another order each time, so
+// that what did nothing wrong is done before it can be taken down again.
 func (a *assigner) handle(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
@@ -51,6 +51,7 @@ func (a *assigner) handle(ctx context.Context, event events.SQSEvent) (events.SQ
 	groups := byGroup(event.Records)
 	failed := make([][]events.SQSMessage, len(groups))
 	if receivedBefore(event.Records) {
+		rand.Shuffle(len(groups), func(i, j int) { groups[i], groups[j] = groups[j], groups[i] })
 		for i, g := range groups {
 			failed[i] = a.group(ctx, g)
 		}
@@ -74,13 +75,23 @@ func (a *assigner) group(ctx context.Context, records []events.SQSMessage) []eve
 		return nil
 	}
 	for i, r := range records {
-		if err := safely(func() error { return a.update(ctx, r.Body) }); err != nil {
+		if err := safely(func() error { return a.inTime(ctx, r.Body) }); err != nil {
 			a.report(ctx, r, err)
 			return records[i:]
 		}
 	}
 	return nil
 }
+
+// inTime gives one record its share of the invocation's time, so that a slow one does not fail those behind it.
+func (a *assigner) inTime(ctx context.Context, body string) error {
+	ctx, cancel := context.WithTimeout(ctx, recordTime)
+	defer cancel()
+	return a.update(ctx, body)
+}
+
+// recordTime is a hundred times what a record usually takes.
+const recordTime = 5 * time.Second
 
 func isPools(r events.SQSMessage) bool {
 	return strings.HasSuffix(r.EventSourceARN, "-pools.fifo")
@@ -110,10 +121,10 @@ func (a *assigner) handBack(ctx context.Context, failed [][]events.SQSMessage) e
 	return response
 }
 
-// pauseAfter is how long a message waits after its nth failure: 1 s, doubled each time, at most a minute. The ten tries
-// that the queues allow take about four minutes.
+// pauseAfter is how long a message waits after its nth failure: 1 s, doubled each time. The ten tries that the queues
+// allow take about eight minutes: a message outlives a short outage, and a poisonous one holds up its customer no longer.
 func pauseAfter(n int) time.Duration {
-	return min(time.Second<<min(max(n-1, 0), 10), time.Minute)
+	return time.Second << min(max(n-1, 0), 8)
 }
 
 func (a *assigner) report(ctx context.Context, r events.SQSMessage, err error) {
@@ -160,6 +171,3 @@ func received(r events.SQSMessage) int {
 	_, _ = fmt.Sscan(r.Attributes["ApproximateReceiveCount"], &n)
 	return n
 }
-
-// errOutOfTime: the invocation's time ends before the work does.
-var errOutOfTime = errors.New("out of time")

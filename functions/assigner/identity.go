@@ -37,7 +37,9 @@ func (a *assigner) find(ctx context.Context, m whatsapp.Message, k chat.Key, str
 	}
 	p := place{}
 	p.user, p.phone = a.addresses(m.Number, who)
-	leads, err := a.store.Find(ctx, p.user, p.phone, strong)
+	// A stale phone number leads to the person who had it before, and nothing would refuse that, so only a user id may be
+	// read weakly.
+	leads, err := a.store.Find(ctx, p.user, p.phone, strong || p.user == "")
 	if err != nil {
 		return p, err
 	}
@@ -54,8 +56,11 @@ func (a *assigner) find(ctx context.Context, m whatsapp.Message, k chat.Key, str
 		p.chat = user.Chat
 		return p, nil
 	case phone == nil:
-		err := a.store.Link(ctx, user.Chat, chat.Link{Address: p.phone, Since: k}, chat.Identities{Phone: who.Phone})
-		return p, again(err)
+		c, err := a.goingOn(ctx, user.Chat)
+		if err != nil {
+			return p, err
+		}
+		return p, again(a.store.Link(ctx, c, chat.Link{Address: p.phone, Since: k}, chat.Identities{Phone: who.Phone}))
 	default:
 		return a.phoneElsewhere(ctx, m, k, p, *user, *phone)
 	}
@@ -64,17 +69,14 @@ func (a *assigner) find(ctx context.Context, m whatsapp.Message, k chat.Key, str
 // userOfPhone: the user id is new, the phone number leads to a Chat. It is the same person unless that Chat has another
 // user id.
 func (a *assigner) userOfPhone(ctx context.Context, m whatsapp.Message, k chat.Key, p place, phone dynamo.Lead) (place, error) {
-	c, err := a.store.Chat(ctx, phone.Chat)
+	c, err := a.goingOn(ctx, phone.Chat)
 	if err != nil {
 		return p, err
-	}
-	if c == nil || c.Status == chat.Merged {
-		return p, dynamo.ErrRefused
 	}
 	if c.Customer.UserID != "" && c.Customer.UserID != m.Customer.UserID {
 		return p, nil // somebody else: a Chat of their own, and then the phone number moves
 	}
-	return p, again(a.store.Link(ctx, c.ID, chat.Link{Address: p.user, Since: k}, chat.Identities{UserID: m.Customer.UserID}))
+	return p, again(a.store.Link(ctx, c, chat.Link{Address: p.user, Since: k}, chat.Identities{UserID: m.Customer.UserID}))
 }
 
 // phoneElsewhere: the user id leads to one Chat and the phone number to another. If the other one has a user id of its
@@ -82,12 +84,9 @@ func (a *assigner) userOfPhone(ctx context.Context, m whatsapp.Message, k chat.K
 // the two are one person; until Chats can be merged, the message goes to the user id's Chat.
 func (a *assigner) phoneElsewhere(ctx context.Context, m whatsapp.Message, k chat.Key, p place, user, phone dynamo.Lead) (place, error) {
 	p.chat = user.Chat
-	other, err := a.store.Chat(ctx, phone.Chat)
+	other, err := a.goingOn(ctx, phone.Chat)
 	if err != nil {
 		return p, err
-	}
-	if other == nil || other.Status == chat.Merged {
-		return p, dynamo.ErrRefused
 	}
 	if other.Customer.UserID == "" {
 		slog.WarnContext(ctx, "two chats are one customer's", "chat", user.Chat, "other", other.ID)
@@ -96,7 +95,24 @@ func (a *assigner) phoneElsewhere(ctx context.Context, m whatsapp.Message, k cha
 	if !phone.Since.Before(k) {
 		return p, nil
 	}
-	return p, again(a.store.MovePhone(ctx, chat.Link{Address: p.phone, Since: k}, *other, user.Chat, m.Customer.Phone))
+	c, err := a.goingOn(ctx, user.Chat)
+	if err != nil {
+		return p, err
+	}
+	return p, again(a.store.MovePhone(ctx, chat.Link{Address: p.phone, Since: k}, other, c, m.Customer.Phone))
+}
+
+// goingOn reads a Chat that an identity leads to, strongly. If it is merged or not there, what led to it is stale:
+// [dynamo.ErrRefused], begin again.
+func (a *assigner) goingOn(ctx context.Context, id string) (chat.Chat, error) {
+	c, err := a.store.Chat(ctx, id)
+	if err != nil {
+		return chat.Chat{}, err
+	}
+	if c == nil || c.Status == chat.Merged {
+		return chat.Chat{}, dynamo.ErrRefused
+	}
+	return *c, nil
 }
 
 // renew does what a system message says: the customer has another phone number or user id from now on. The Chat is that
@@ -107,10 +123,26 @@ func (a *assigner) renew(ctx context.Context, m whatsapp.Message, k chat.Key) (p
 	if before.UserID == "" {
 		before.UserID = m.Customer.UserID
 	}
-	old, err := a.lead(ctx, m.Number, before)
-	if err != nil || old == "" {
+	user, phone := a.addresses(m.Number, before)
+	leads, err := a.store.Find(ctx, user, phone, true)
+	if err != nil {
 		return p, err
 	}
+	lead := leads.User
+	if lead == nil {
+		lead = leads.Phone
+	}
+	if lead == nil {
+		return p, nil
+	}
+	c, err := a.goingOn(ctx, lead.Chat)
+	if err != nil {
+		return p, err
+	}
+	if leads.User == nil && before.UserID != "" && c.Customer.UserID != "" && c.Customer.UserID != before.UserID {
+		return p, nil // the phone number is somebody else's by now
+	}
+	old := c.ID
 	p.chat = old
 	for _, id := range []chat.Identities{{UserID: m.System.UserID}, {Phone: m.System.NewPhone}} {
 		user, phone := a.addresses(m.Number, whatsapp.Identity{UserID: id.UserID, Phone: id.Phone})
@@ -123,13 +155,9 @@ func (a *assigner) renew(ctx context.Context, m whatsapp.Message, k chat.Key) (p
 		}
 		switch {
 		case leads.User == nil && user != "":
-			c, err := a.store.Chat(ctx, old)
-			if err != nil || c == nil {
-				return p, err
-			}
-			return p, again(a.store.Renew(ctx, *c, chat.Link{Address: user, Since: k}, id.UserID))
+			return p, again(a.store.Renew(ctx, c, chat.Link{Address: user, Since: k}, id.UserID))
 		case leads.Phone == nil && phone != "":
-			return p, again(a.store.Link(ctx, old, chat.Link{Address: phone, Since: k}, id))
+			return p, again(a.store.Link(ctx, c, chat.Link{Address: phone, Since: k}, id))
 		}
 		for _, lead := range []*dynamo.Lead{leads.User, leads.Phone} {
 			if lead != nil && lead.Chat != old {
@@ -138,24 +166,6 @@ func (a *assigner) renew(ctx context.Context, m whatsapp.Message, k chat.Key) (p
 		}
 	}
 	return p, nil
-}
-
-// lead is the Chat that an identity leads to, strongly consistent; the user id first.
-func (a *assigner) lead(ctx context.Context, number string, who whatsapp.Identity) (string, error) {
-	user, phone := a.addresses(number, who)
-	if user == "" && phone == "" {
-		return "", nil
-	}
-	leads, err := a.store.Find(ctx, user, phone, true)
-	switch {
-	case err != nil:
-		return "", err
-	case leads.User != nil:
-		return leads.User.Chat, nil
-	case leads.Phone != nil:
-		return leads.Phone.Chat, nil
-	}
-	return "", nil
 }
 
 // again: what was linked changes where the identities lead, so the search begins anew.

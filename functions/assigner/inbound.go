@@ -89,6 +89,9 @@ func (a *assigner) receive(ctx context.Context, m whatsapp.Message, strong bool)
 	if !errors.Is(err, dynamo.ErrRefused) || c == nil || c.Status == chat.Merged {
 		return err
 	}
+	if c.Status == chat.Open && c.LastIn.Before(arrival.Message.Key) {
+		return err // it is the newest all the same: somebody read, and made room, between two tries
+	}
 	if stored, err := a.store.Has(ctx, *c, arrival.Message.Key); stored || err != nil {
 		return err
 	}
@@ -110,6 +113,7 @@ func (a *assigner) create(ctx context.Context, m whatsapp.Message, arrival chat.
 	}
 	var links []chat.Link
 	if where.phoneToLink != "" {
+		c.Customer.PhoneSince = arrival.Message.Key
 		links = append(links, chat.Link{Address: where.phone, Since: arrival.Message.Key})
 	}
 	if err := a.open(ctx, c, arrival, links...); err != nil {
@@ -132,7 +136,11 @@ func (a *assigner) open(ctx context.Context, c chat.Chat, arrival chat.Arrival, 
 		return err
 	}
 	now := a.now()
-	placed := c.Place(arrival.Message, rules.Rules, rules.Version, rules.Settings, now)
+	asked := c // the rules see the phone number also where it is not the Chat's yet
+	if asked.Customer.Phone == "" {
+		asked.Customer.Phone = arrival.Phone
+	}
+	placed := asked.Place(arrival.Message, rules.Rules, rules.Version, rules.Settings, now)
 	change := c.Opens(now, placed, arrival)
 	change.Links = links
 	return a.store.Commit(ctx, change)
@@ -159,8 +167,11 @@ func (a *assigner) keep(ctx context.Context, m whatsapp.Message) (bool, error) {
 	if err != nil || c == nil {
 		return false, err
 	}
-	if stored, err := a.store.Has(ctx, *c, arrival.Message.Key); stored || err != nil {
+	if stored, err := a.store.Has(ctx, *c, arrival.Message.Key); err != nil {
 		return true, err
+	} else if stored {
+		// A history brings media twice: first that there is some, then, under the same id and time, what it is.
+		return true, a.store.Reveal(ctx, c.ID, arrival.Message)
 	}
 	return true, a.store.Keep(ctx, *c, arrival, m.Effect() == whatsapp.Keeps)
 }
@@ -189,34 +200,34 @@ func (a *assigner) status(ctx context.Context, s whatsapp.Status) error {
 
 // arrival is the message as the Chat takes it.
 func (a *assigner) arrival(m whatsapp.Message) chat.Arrival {
-	kind := m.Type
-	if m.Type == whatsapp.TypeUnsupported && m.Original != "" {
-		kind = m.Original
-	}
 	arrival := chat.Arrival{
+		Phone:    m.Customer.Phone,
 		Username: chat.Cut(m.Username, nameSize),
 		Profile:  chat.Cut(m.Name, nameSize),
 		Message: chat.Message{
-			Key: a.secret.Key(m.At, m.ID), WAMID: m.ID, Direction: chat.Direction(m.Direction), Type: kind, Text: m.Text,
+			Key: a.secret.Key(m.At, m.ID), WAMID: m.ID, Direction: chat.Direction(m.Direction), Type: m.Type, Original: m.Original, Text: m.Text,
 			ReplyID: m.ReplyID, AdSource: m.AdSource, Quoted: m.Quoted, Target: m.Target, Content: m.Content,
-			Source: source(m), Errors: m.ErrorCodes, Arrived: time.UnixMilli(m.ReceivedAt).UTC(),
+			Source: source(m), Group: m.Group, Forwarded: m.Forwarded, Trimmed: m.Trimmed, Errors: m.ErrorCodes, Arrived: time.UnixMilli(m.ReceivedAt).UTC(),
 		},
 	}
 	if m.Direction == whatsapp.Out {
 		arrival.Username, arrival.Profile = "", ""
 	}
 	if m.Effect() == whatsapp.Opens || m.Kind == whatsapp.KindEcho || m.Kind == whatsapp.KindHistory {
-		arrival.Preview = preview(m.Text, kind)
+		arrival.Preview = preview(m)
 	}
 	return arrival
 }
 
 // preview is what a list shows: the text, or the type where there is none.
-func preview(text, kind string) string {
-	if text == "" {
-		text = "[" + kind + "]"
+func preview(m whatsapp.Message) string {
+	switch {
+	case m.Text != "":
+		return chat.Cut(m.Text, previewSize)
+	case m.Original != "":
+		return chat.Cut("["+m.Original+"]", previewSize)
 	}
-	return chat.Cut(text, previewSize)
+	return "[" + m.Type + "]"
 }
 
 // source says where a message came from, if not from the customer's phone to the business.

@@ -29,13 +29,22 @@ func (a *assigner) signals(ctx context.Context, records []events.SQSMessage) err
 		all.Chats = append(all.Chats, s.Chats...)
 	}
 	err := a.serve(ctx, all)
-	if !errors.Is(err, errOutOfTime) && !errors.Is(err, context.DeadlineExceeded) {
+	if !errors.Is(err, errToBeContinued) && !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	// The cause is this invocation's: the signal that began it must not make the next one look like a repetition.
-	entry := all.Entry(records[0].MessageId + " " + records[0].Attributes["ApproximateReceiveCount"])
-	return a.queues.SendAll(context.WithoutCancel(ctx), a.pools, []queue.Entry{entry})
+	cause := records[0].MessageId + " " + records[0].Attributes["ApproximateReceiveCount"]
+	var entries []queue.Entry
+	for begin := 0; begin == 0 || begin < len(all.Chats); begin += queue.MaxSignalChats {
+		part := queue.Signal{Pool: all.Pool, Chats: all.Chats[begin:min(begin+queue.MaxSignalChats, len(all.Chats))]}
+		entries = append(entries, part.Entry(fmt.Sprint(cause, " ", begin)))
+	}
+	return a.queues.SendAll(context.WithoutCancel(ctx), a.pools, entries)
 }
+
+// errToBeContinued: the invocation's time ends before the work does, or others take the pool's people so fast that this
+// one gets nowhere. Neither is a fault: the pool is signalled anew.
+var errToBeContinued = errors.New("to be continued")
 
 // serve gives the waiting Chats of a pool to its people, in order, until none waits or nobody can take one.
 //
@@ -51,7 +60,7 @@ func (a *assigner) serve(ctx context.Context, signal queue.Signal) error {
 	s := &serving{assigner: a, pool: pool, signal: signal}
 	for lost := 0; ; {
 		if ctx.Err() != nil {
-			return errOutOfTime
+			return errToBeContinued
 		}
 		done, err := s.next(ctx)
 		switch {
@@ -60,13 +69,15 @@ func (a *assigner) serve(ctx context.Context, signal queue.Signal) error {
 		case err == nil:
 			lost = 0
 			continue
+		case errors.Is(err, errTaken) && lost == attempts:
+			return errToBeContinued
 		case !dynamo.Again(err) || lost == attempts:
 			return fmt.Errorf("serve %s: %w", pool, err)
 		}
-		lost++
 		if dynamo.Pause(ctx, lost, err) != nil {
-			return errOutOfTime
+			return errToBeContinued
 		}
+		lost++
 	}
 }
 
@@ -124,8 +135,15 @@ func (s *serving) assign(ctx context.Context, e chat.Entry, choice assign.Choice
 	}
 	now := s.now()
 	auto := chat.Auto{Person: *choice.Person, Pool: s.pool, Now: now, At: choice.AssignedAt}
-	return s.store.Commit(ctx, c.Assigned(now, auto, s.decision(e).With(choice)))
+	err = s.store.Commit(ctx, c.Assigned(now, auto, s.decision(e).With(choice)))
+	if errors.Is(err, dynamo.ErrRefused) {
+		return fmt.Errorf("%w: %w", errTaken, err)
+	}
+	return err
 }
+
+// errTaken: the person, or the Chat, was somebody else's when the transaction came.
+var errTaken = errors.New("taken meanwhile")
 
 func (s *serving) decision(e chat.Entry) assign.Decision {
 	return assign.Decision{RulesVersion: e.RulesVersion, RuleID: e.RuleID, RuleName: e.RuleName, Pool: e.Pool,

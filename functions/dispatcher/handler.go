@@ -200,8 +200,11 @@ type signals struct {
 	by    map[string]*wantedPool
 }
 
+// wantedPool is one signal. Its cause is the last record that wants the pool: batches come again with other boundaries,
+// and a signal that names a record was sent after that record and all before it. With the first record as its cause, the
+// signal for a longer batch would be taken for a repetition of the one for a shorter.
 type wantedPool struct {
-	cause string // the first record that wants the pool; the same when the batch comes again
+	cause string
 	chats []string
 }
 
@@ -211,10 +214,11 @@ func (s *signals) add(pool, cause string, chats ...string) {
 	}
 	w := s.by[pool]
 	if w == nil {
-		w = &wantedPool{cause: cause}
+		w = &wantedPool{}
 		s.by[pool] = w
 		s.order = append(s.order, pool)
 	}
+	w.cause = cause
 	w.chats = append(w.chats, chats...)
 }
 

@@ -164,7 +164,10 @@ func TestWaitingEntries(t *testing.T) {
 	a, c := entry("a"), entry("c")
 	first := w.record(nil, a)
 	want(t, w.signalled(first, w.record(nil, c)), "team:support[a c]")
-	want(t, w.signalled(first)) // within five minutes the queue knows it
+	want(t, w.signalled(first), "team:support[a]") // not known: the batch's signal was that of its last record
+	want(t, w.signalled(first))                    // within five minutes the queue knows it
+	b := entry("a")
+	want(t, w.signalled(first, w.record(nil, b)), "team:support[a a]") // a batch that grew is a signal of its own
 	noted := entry("a")
 	noted["be"] = events.NewStringAttribute("nobody_online")
 	want(t, w.signalled(w.record(a, noted)))

@@ -114,6 +114,11 @@ func (r *reader) destination(n *node, out *rule) {
 			out.skills = r.values(list, maxRequired, func(v *node) { r.text(v, maxIDBytes) })
 		}
 	}
+	for i, t := range out.to {
+		if size := len(out.pool(t).String()); size > MaxPool {
+			r.say(n.member("to").members[i], "is too long together with what the rule requires: its pool's name has %d bytes, and at most %d are allowed", size, MaxPool)
+		}
+	}
 	if p := n.member("previousAssignee"); p != nil && r.object(p, "previousAssignee", "prefer", "within") {
 		out.previous = &previous{}
 		if prefer := r.required(p, "prefer"); prefer != nil {

@@ -56,8 +56,9 @@ const (
 	maxNesting   = 8   // conditions within conditions
 	maxList      = 500 // values of a question, conditions of an all or any
 	maxSteps     = 8
-	maxRequired  = 8 // languages, and skills
-	maxCalendars = 8 // in one document, so that what was asked fits into a decision
+	MaxPool      = 160 // bytes of a pool's canonical text: it is a key, and stands in Chats and waiting entries
+	maxRequired  = 8   // languages, and skills
+	maxCalendars = 8   // in one document, so that what was asked fits into a decision
 	maxNameRunes = 48
 	maxIDBytes   = 32
 	maxValue     = 256 // bytes of one value
@@ -182,11 +183,16 @@ func (r *Rules) Hours(calendars []team.Calendar, now time.Time) map[string]bool 
 	return hours
 }
 
+// pool is the pool of one of the rule's steps.
+func (r *rule) pool(t target) Pool {
+	return Pool{Team: t.team, Person: t.person, Languages: r.languages, Skills: r.skills}
+}
+
 // route fills in the rule's routing.
 func (r *rule) route() {
 	r.routing = Routing{RuleID: r.id, RuleName: r.name, Priority: r.priority}
 	for i, t := range r.to {
-		pool := Pool{Team: t.team, Person: t.person, Languages: r.languages, Skills: r.skills}
+		pool := r.pool(t)
 		if i == 0 {
 			r.routing.Pool, r.routing.Strategy = pool, t.strategy
 			continue

@@ -90,19 +90,19 @@ const (
 
 // Customer is the person on the other side.
 type Customer struct {
-	UserID   string // BSUID: WhatsApp's business-scoped user id, opaque; empty if WhatsApp never told it
-	Phone    string // digits; empty if WhatsApp never told it
-	Username string // for display: people change it
-	Profile  string // the name they gave themselves on WhatsApp
-	Name     string // the name we gave them; wins over Profile
-	Language string // ISO 639-1, or assign.Unknown
-	Country  string // ISO 3166 alpha-2, or assign.Unknown
-	Tags     []string
+	UserID     string // BSUID: WhatsApp's business-scoped user id, opaque; empty if WhatsApp never told it
+	Phone      string // digits; empty if WhatsApp never told it
+	PhoneSince Key    // of the message that last showed the phone number
+	Username   string // for display: people change it
+	Profile    string // the name they gave themselves on WhatsApp
+	Name       string // the name we gave them; wins over Profile
+	Language   string // ISO 639-1, or assign.Unknown
+	Country    string // ISO 3166 alpha-2, or assign.Unknown
+	Tags       []string
 }
 
 // Identities are the names WhatsApp gave a customer in one message.
 type Identities struct {
-	Number string // the business number
 	UserID string
 	Phone  string
 }
@@ -112,13 +112,17 @@ type Message struct {
 	Key        Key
 	WAMID      string // WhatsApp's id: personal data (it contains the phone number), never logged
 	Direction  Direction
-	Type       string // WhatsApp's type, also of messages that we can't show
+	Type       string // WhatsApp's type, or unsupported
+	Original   string // what WhatsApp called an unsupported one, if it did
 	Text       string // what was written or chosen
 	ReplyID    string // the button or list choice: written by us, forgeable by users
 	Quoted     string // wamid of the message it answers
 	Target     string // wamid of the message that it edits, revokes or reacts to
 	Content    []byte // the type's own object as JSON, where Text does not say everything
-	Source     string // where it came from if not from the customer's phone to us: echo, history, standby, group
+	Source     string // where it came from if not from the customer's phone to us: echo, history, standby, group, aside
+	Group      string // id of the WhatsApp group that it was written in
+	Forwarded  bool
+	Trimmed    bool // it was too large: only ids, identities, type and time are left
 	Arrived    time.Time
 	AdSource   string
 	Errors     []int // WhatsApp's error codes: the content is unavailable
@@ -128,6 +132,7 @@ type Message struct {
 // Arrival is a message on its way into a Chat, with what it tells about the customer. Empty means nothing new.
 type Arrival struct {
 	Message  Message
+	Phone    string // of the customer, as the message shows it
 	Preview  string
 	Username string
 	Profile  string

@@ -159,7 +159,7 @@ func TestNothingIsPutTwice(t *testing.T) {
 	other := w.opens(chat.Chat{ID: "d", Number: seed.SupportNumber}, message("b", 2))
 	other.Links = change.Links
 	refused("another Chat with the same identity", w.Commit(ctx, other))
-	refused("the identity for another Chat", w.Link(ctx, "c", chat.Link{Address: "phone", Since: secret.Key(3, "x")}, chat.Identities{Phone: "1"}))
+	refused("the identity for another Chat", w.Link(ctx, w.read("c"), chat.Link{Address: "phone", Since: secret.Key(3, "x")}, chat.Identities{Phone: "1"}))
 
 	deliver := func(m chat.Message) error {
 		_, err := w.Deliver(ctx, "c", chat.Arrival{Message: m})
@@ -202,14 +202,14 @@ func TestPhoneNumberMovesForward(t *testing.T) {
 		w.must(w.Commit(ctx, change))
 	}
 	at := func(second int64) chat.Link { return chat.Link{Address: "phone", Since: secret.Key(second, "m")} }
-	w.must(w.Link(ctx, "old", at(10), chat.Identities{Phone: "1"}))
-	if err := w.MovePhone(ctx, at(9), w.read("old"), "new", "1"); !errors.Is(err, dynamo.ErrRefused) {
+	w.must(w.Link(ctx, w.read("old"), at(10), chat.Identities{Phone: "1"}))
+	if err := w.MovePhone(ctx, at(9), w.read("old"), w.read("new"), "1"); !errors.Is(err, dynamo.ErrRefused) {
 		t.Errorf("an older message moved it: %v", err)
 	}
-	if err := w.MovePhone(ctx, at(11), w.read("new"), "old", "1"); !errors.Is(err, dynamo.ErrRefused) {
+	if err := w.MovePhone(ctx, at(11), w.read("new"), w.read("old"), "1"); !errors.Is(err, dynamo.ErrRefused) {
 		t.Errorf("it moved from where it was not: %v", err)
 	}
-	w.must(w.MovePhone(ctx, at(11), w.read("old"), "new", "1"))
+	w.must(w.MovePhone(ctx, at(11), w.read("old"), w.read("new"), "1"))
 	if w.read("old").Customer.Phone != "" || w.read("new").Customer.Phone != "1" {
 		t.Error("the Chats do not know")
 	}

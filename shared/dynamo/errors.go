@@ -80,13 +80,17 @@ func isConnection(err error) bool {
 // Again reports whether reading again and deciding again is the right answer to the error.
 func Again(err error) bool { return errors.Is(err, ErrRefused) || errors.Is(err, ErrUnsure) }
 
-// Pause waits before the attempt that follows err: not at all after a refusal, up to 50 ms × 2^attempt with jitter, at
-// most a second, when the table was busy or silent. It returns early with the context's error.
+// Pause waits before the attempt that follows err, with jitter: after the first refusal not at all, after further ones up
+// to 5 ms × 2^attempt, so that those who contend let each other through; up to 50 ms × 2^attempt when the table was busy or
+// silent; never more than a second. Attempts count from 0. It returns early with the context's error.
 func Pause(ctx context.Context, attempt int, err error) error {
-	if !errors.Is(err, ErrUnsure) {
+	unit := 5 * time.Millisecond
+	if errors.Is(err, ErrUnsure) {
+		unit = 50 * time.Millisecond
+	} else if attempt == 0 {
 		return ctx.Err()
 	}
-	limit := min(50*time.Millisecond<<min(attempt, 10), time.Second)
+	limit := min(unit<<min(attempt, 10), time.Second)
 	timer := time.NewTimer(rand.N(limit))
 	defer timer.Stop()
 	select {

@@ -58,17 +58,22 @@ func (u *update) arrival(c chat.Chat, a chat.Arrival) {
 	become(u, "lg", "", a.Language)
 }
 
-func (u *update) preview(c chat.Chat, k chat.Key, d chat.Direction, text string) {
+// preview shows the message, if it is newer than the one shown in the Chat as read. It reports whether it does.
+func (u *update) preview(c chat.Chat, k chat.Key, d chat.Direction, text string) bool {
 	if !c.Preview.Key.Before(k) {
-		return
+		return false
 	}
 	u.set("pv", k[:])
 	u.set("pd", string(d))
 	u.set("pt", text)
+	return true
 }
 
 // unread counts the message: as a mark while there is room, else as the greatest of those beyond.
 func (u *update) unread(c chat.Chat, k chat.Key) {
+	if slices.Contains(c.Unread, k.Mark()) {
+		return // counted by a delivery that crashed half way
+	}
 	if hasRoom(c) {
 		u.add("ur", markSet(k.Mark()))
 	} else if c.More.Before(k) {
@@ -78,13 +83,23 @@ func (u *update) unread(c chat.Chat, k chat.Key) {
 
 func hasRoom(c chat.Chat) bool { return len(c.Unread) < chat.MaxUnread }
 
-// roomAsRead holds while the set of unread marks has room, or has none, as it had when the Chat was read. A message on
-// an open Chat raises no epoch, so this is what keeps the set below its limit.
-func roomAsRead(c chat.Chat) expression.ConditionBuilder {
+// countsAsRead holds while unread does with the Chat what it would do with it as it was read: the set of marks has room,
+// or has none and nothing newer stands beyond it. A message on an open Chat raises no epoch, so this is what keeps the
+// set below its limit and lets More move forward only.
+func countsAsRead(c chat.Chat, k chat.Key) expression.ConditionBuilder {
 	if hasRoom(c) {
 		return name("ur").AttributeNotExists().Or(name("ur").Size().LessThan(expression.Value(chat.MaxUnread)))
 	}
-	return name("ur").Size().GreaterThanEqual(expression.Value(chat.MaxUnread))
+	full := name("ur").Size().GreaterThanEqual(expression.Value(chat.MaxUnread))
+	if c.More.Before(k) {
+		return full.And(older("mo", k))
+	}
+	return full
+}
+
+// older holds where an attribute has no Key or a smaller one.
+func older(attribute string, than chat.Key) expression.ConditionBuilder {
+	return name(attribute).AttributeNotExists().Or(name(attribute).LessThan(expression.Value(than[:])))
 }
 
 func name(attribute string) expression.NameBuilder { return expression.Name(attribute) }

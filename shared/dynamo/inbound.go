@@ -107,8 +107,8 @@ func (s *Store) deliver(ctx context.Context, chatID string, a chat.Arrival, read
 	become(u, "un", "", a.Username)
 	become(u, "pn", "", a.Profile)
 	return s.updateChat(ctx, chatID, u, equals("st", string(chat.Open)).
-		And(name("li").AttributeNotExists().Or(name("li").LessThan(expression.Value(k[:])))).
-		And(roomAsRead(read)))
+		And(older("li", k)).
+		And(countsAsRead(read, k)))
 }
 
 // updateChat is a plain update of named attributes of a Chat. When the condition fails it returns the Chat as it is.
@@ -177,7 +177,7 @@ func (s *Store) Has(ctx context.Context, c chat.Chat, k chat.Key) (bool, error) 
 func (s *Store) Late(ctx context.Context, c chat.Chat, a chat.Arrival) error {
 	u := &update{}
 	u.unread(c, a.Message.Key)
-	return s.aside(ctx, c, a.Message, u, equals("st", string(chat.Open)).And(roomAsRead(c)))
+	return s.aside(ctx, c, a.Message, u, equals("st", string(chat.Open)).And(countsAsRead(c, a.Message.Key)))
 }
 
 // Keep stores a message that neither opens the Chat nor moves it forward: a reaction, an edit, a revoke, an echo,
@@ -187,13 +187,28 @@ func (s *Store) Keep(ctx context.Context, c chat.Chat, a chat.Arrival, counts bo
 	held := equals("st", string(c.Status))
 	if counts && c.Status == chat.Open {
 		u.unread(c, a.Message.Key)
-		held = held.And(roomAsRead(c))
+		held = held.And(countsAsRead(c, a.Message.Key))
 	}
-	if a.Preview != "" {
-		u.preview(c, a.Message.Key, a.Message.Direction, a.Preview)
+	if a.Preview != "" && u.preview(c, a.Message.Key, a.Message.Direction, a.Preview) {
+		held = held.And(older("pv", a.Message.Key))
 	}
 	return s.aside(ctx, c, a.Message, u, held)
 }
+
+// Reveal puts a message in the place of the placeholder that stands under its key. Where none does, nothing happens.
+func (s *Store) Reveal(ctx context.Context, chatID string, m chat.Message) error {
+	if m.Original == placeholder {
+		return nil
+	}
+	held := equals("og", placeholder)
+	if err := s.put(ctx, newMessageItem(chatID, m), &held); !errors.Is(err, ErrRefused) {
+		return err
+	}
+	return nil
+}
+
+// placeholder is what WhatsApp calls a message whose media follows.
+const placeholder = "media_placeholder"
 
 // aside stores a Message together with an update of its Chat, or a check of it where there is nothing to update.
 func (s *Store) aside(ctx context.Context, c chat.Chat, m chat.Message, u *update, held expression.ConditionBuilder) error {
@@ -210,22 +225,31 @@ func (s *Store) aside(ctx context.Context, c chat.Chat, m chat.Message, u *updat
 // Link makes an identity lead to an existing Chat and notes it there: a phone number is where the customer was last
 // seen, a user id belongs to a Chat that has none. ErrRefused: the identity leads somewhere meanwhile, or the Chat is
 // merged or got another user id; look again.
-func (s *Store) Link(ctx context.Context, chatID string, l chat.Link, ids chat.Identities) error {
+func (s *Store) Link(ctx context.Context, c chat.Chat, l chat.Link, ids chat.Identities) error {
 	t := transaction{store: s}
-	t.link(chatID, l)
-	t.identify(chatID, ids)
+	t.link(c.ID, l)
+	t.identify(c, l.Since, ids)
 	return t.commit(ctx)
 }
 
-// identify notes identities on the Chat that they now lead to. A user id is only ever added here: see Renew.
-func (t *transaction) identify(chatID string, ids chat.Identities) {
+// identify notes identities on the Chat, as read, that they now lead to: a user id only where there is none (see Renew),
+// a phone number only if no newer message showed another one.
+func (t *transaction) identify(c chat.Chat, since chat.Key, ids chat.Identities) {
 	u, held := &update{}, equals("st", string(chat.Open)).Or(equals("st", string(chat.Closed)))
-	become(u, "ph", "", ids.Phone)
+	if ids.Phone != "" && c.Customer.PhoneSince.Before(since) {
+		u.set("ph", ids.Phone)
+		u.set("ps", since[:])
+		held = held.And(older("ps", since))
+	}
 	if ids.UserID != "" {
-		become(u, "user", "", ids.UserID)
+		u.set("user", ids.UserID)
 		held = held.And(name("user").AttributeNotExists().Or(equals("user", ids.UserID)))
 	}
-	t.update(t.store.chats, chatPK(chatID), selfSK, u, held)
+	if u.empty() {
+		t.check(chatPK(c.ID), selfSK, held)
+		return
+	}
+	t.update(t.store.chats, chatPK(c.ID), selfSK, u, held)
 }
 
 // Renew gives a Chat the user id that WhatsApp says its customer has now, in place of the one it had: ids are made anew
@@ -248,19 +272,20 @@ func (s *Store) Renew(ctx context.Context, c chat.Chat, l chat.Link, userID stri
 // MovePhone makes a phone number lead to another Chat, because a newer message shows it with another person: numbers
 // are recycled. The Chat that had it loses it, so that no reply goes to a stranger. Nothing else moves. ErrRefused: the
 // number leads elsewhere meanwhile, or was seen there by a message that is newer than this one.
-func (s *Store) MovePhone(ctx context.Context, l chat.Link, from chat.Chat, to, phone string) error {
+func (s *Store) MovePhone(ctx context.Context, l chat.Link, from, to chat.Chat, phone string) error {
 	t := transaction{store: s}
 	move := &update{}
-	move.set("to", to)
+	move.set("to", to.ID)
 	move.set("since", l.Since[:])
 	t.update(s.chats, chatPK(l.Address), selfSK, move,
-		equals("to", from.ID).And(name("since").LessThan(expression.Value(l.Since[:]))))
+		equals("to", from.ID).And(older("since", l.Since)))
 	if from.Customer.Phone == phone {
 		forget := &update{}
 		forget.remove("ph")
+		forget.remove("ps")
 		t.update(s.chats, chatPK(from.ID), selfSK, forget, equals("ph", phone))
 	}
-	t.identify(to, chat.Identities{Phone: phone})
+	t.identify(to, l.Since, chat.Identities{Phone: phone})
 	return t.commit(ctx)
 }
 

@@ -29,6 +29,7 @@ type chatItem struct {
 	Number string   `dynamodbav:"num,omitempty"`
 	UserID string   `dynamodbav:"user,omitempty"`
 	Phone  string   `dynamodbav:"ph,omitempty"`
+	Shown  []byte   `dynamodbav:"ps,omitempty"` // Key of the message that last showed the phone number
 	Handle string   `dynamodbav:"un,omitempty"`
 	Given  string   `dynamodbav:"pn,omitempty"`
 	Name   string   `dynamodbav:"nm,omitempty"`
@@ -67,7 +68,7 @@ type chatItem struct {
 func newChatItem(c chat.Chat) chatItem {
 	it := chatItem{
 		PK: chatPK(c.ID), SK: selfSK, Number: c.Number,
-		UserID: c.Customer.UserID, Phone: c.Customer.Phone, Handle: c.Customer.Username, Given: c.Customer.Profile,
+		UserID: c.Customer.UserID, Phone: c.Customer.Phone, Shown: keyBytes(c.Customer.PhoneSince), Handle: c.Customer.Username, Given: c.Customer.Profile,
 		Name: c.Customer.Name, Lang: c.Customer.Language, Land: c.Customer.Country, Tags: c.Customer.Tags,
 		Status: string(c.Status), Owner: c.Owner, Epoch: c.Epoch, OwnerEpoch: c.OwnerEpoch,
 		OpenedAt: millis(c.OpenedAt), ClosedAt: millis(c.ClosedAt),
@@ -88,7 +89,7 @@ func (it chatItem) chat() chat.Chat {
 	slices.Sort(it.Pools) // sets come in any order
 	c := chat.Chat{
 		ID: it.PK[len(chatPrefix):], Number: it.Number,
-		Customer: chat.Customer{UserID: it.UserID, Phone: it.Phone, Username: it.Handle, Profile: it.Given,
+		Customer: chat.Customer{UserID: it.UserID, Phone: it.Phone, PhoneSince: keyOf(it.Shown), Username: it.Handle, Profile: it.Given,
 			Name: it.Name, Language: it.Lang, Country: it.Land, Tags: it.Tags},
 		Ownership: chat.Ownership{
 			Status: chat.Status(it.Status), Owner: it.Owner, Epoch: it.Epoch, OwnerEpoch: it.OwnerEpoch,
@@ -113,6 +114,7 @@ type messageItem struct {
 	WAMID    string `dynamodbav:"wa,omitempty"`
 	Dir      string `dynamodbav:"d"`
 	Type     string `dynamodbav:"ty"`
+	Original string `dynamodbav:"og,omitempty"`
 	Text     string `dynamodbav:"tx,omitempty"`
 	ReplyID  string `dynamodbav:"ri,omitempty"`
 	AdSource string `dynamodbav:"ad,omitempty"`
@@ -120,22 +122,26 @@ type messageItem struct {
 	Target   string `dynamodbav:"ta,omitempty"`
 	Content  []byte `dynamodbav:"co,omitempty"`
 	Source   string `dynamodbav:"so,omitempty"`
+	Group    string `dynamodbav:"gr,omitempty"`
+	Forward  bool   `dynamodbav:"fw,omitempty"`
+	Trimmed  bool   `dynamodbav:"tr,omitempty"`
 	Errors   []int  `dynamodbav:"er,omitempty"`
 	Arrived  int64  `dynamodbav:"ar"`
 	Accepted int64  `dynamodbav:"oe,omitempty"`
 }
 
 func newMessageItem(chatID string, m chat.Message) messageItem {
-	return messageItem{PK: chatPK(chatID), SK: messageSK(m.Key), WAMID: m.WAMID, Dir: string(m.Direction), Type: m.Type,
+	return messageItem{PK: chatPK(chatID), SK: messageSK(m.Key), WAMID: m.WAMID, Dir: string(m.Direction), Type: m.Type, Original: m.Original,
 		Text: m.Text, ReplyID: m.ReplyID, AdSource: m.AdSource, Quoted: m.Quoted, Target: m.Target, Content: m.Content,
-		Source: m.Source, Errors: m.Errors, Arrived: millis(m.Arrived), Accepted: m.OwnerEpoch}
+		Source: m.Source, Group: m.Group, Forward: m.Forwarded, Trimmed: m.Trimmed,
+		Errors: m.Errors, Arrived: millis(m.Arrived), Accepted: m.OwnerEpoch}
 }
 
 func (it messageItem) message() (chat.Message, error) {
 	key, err := chat.ParseKey(it.SK[len(messagePrefix):])
-	return chat.Message{Key: key, WAMID: it.WAMID, Direction: chat.Direction(it.Dir), Type: it.Type, Text: it.Text,
+	return chat.Message{Key: key, WAMID: it.WAMID, Direction: chat.Direction(it.Dir), Type: it.Type, Original: it.Original, Text: it.Text,
 		ReplyID: it.ReplyID, AdSource: it.AdSource, Quoted: it.Quoted, Target: it.Target, Content: it.Content,
-		Source: it.Source, Errors: it.Errors, Arrived: fromMillis(it.Arrived), OwnerEpoch: it.Accepted}, err
+		Source: it.Source, Group: it.Group, Forwarded: it.Forward, Trimmed: it.Trimmed, Errors: it.Errors, Arrived: fromMillis(it.Arrived), OwnerEpoch: it.Accepted}, err
 }
 
 // historyItem keeps the decision as one JSON text: it is written once, read whole, and never searched.

@@ -65,13 +65,13 @@ func historySK(epoch int64, n string) string {
 	return fmt.Sprintf("%s%010d#%s", historyPrefix, epoch, n)
 }
 
-// eventSK places an event in the history: a change once per epoch, a routing once per routing, "nobody" once per reason.
+// eventSK places an event in the history: a change once per epoch, a routing once per routing, "nobody" once per routing and reason.
 func eventSK(e chat.Event) string {
 	switch e.Type {
 	case chat.Routed:
 		return historySK(e.Epoch, "r"+strconv.FormatInt(e.Routed, 10))
 	case chat.Nobody:
-		return historySK(e.Epoch, "nobody#"+string(e.Decision.Nobody))
+		return historySK(e.Epoch, fmt.Sprintf("nobody%d#%s", e.Routed, e.Decision.Nobody))
 	}
 	return historySK(e.Epoch, "0")
 }

@@ -59,6 +59,8 @@ func New(db *dynamodb.Client, chatsTable, teamTable string) *Store {
 // Warm opens the connection to DynamoDB, so that the first message does not pay for it. It reads one key that does not
 // exist; a failure shows again, and is dealt with, at the first real call.
 func (s *Store) Warm(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
 	_, _ = s.get(ctx, s.team, "warm", "0", false)
 }
 

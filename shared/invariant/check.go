@@ -181,7 +181,7 @@ func (c *checker) decision(id string, e chat.Event) {
 
 // messages is I4: every message is stored once, and what a Chat counts is there to be read.
 func (c *checker) messages() {
-	type stored struct{ number, wamid string }
+	type stored struct{ number, source, wamid string }
 	seen := map[stored]string{}
 	keys := map[string]map[chat.Key]bool{}
 	marks := map[string]map[chat.Mark]bool{}
@@ -195,10 +195,10 @@ func (c *checker) messages() {
 			keys[v.ID], marks[v.ID] = map[chat.Key]bool{}, map[chat.Mark]bool{}
 		}
 		keys[v.ID][m.Key], marks[v.ID][m.Key.Mark()] = true, true
-		if m.Direction != chat.In || m.Source != "" {
+		if m.WAMID == "" {
 			continue
 		}
-		at := stored{v.Number, m.WAMID}
+		at := stored{v.Number, m.Source, m.WAMID}
 		if other, twice := seen[at]; twice {
 			c.breach("I4", []string{m.Chat, other, m.Key.String()}, "a message is stored twice")
 		}
@@ -216,6 +216,9 @@ func (c *checker) messages() {
 			if !slices.ContainsFunc(family, func(id string) bool { return marks[id][m] }) {
 				c.breach("I4", []string{v.ID, fmt.Sprintf("%x", m)}, "counts a message as unread that is not stored")
 			}
+		}
+		if !v.More.IsZero() && (!slices.ContainsFunc(family, func(id string) bool { return keys[id][v.More] }) || slices.Contains(v.Unread, v.More.Mark())) {
+			c.breach("I4", []string{v.ID, v.More.String()}, "counts a message beyond those it lists that is not stored, or is listed")
 		}
 		if len(v.Unread) > chat.MaxUnread {
 			c.breach("I4", []string{v.ID}, "holds %d unread marks", len(v.Unread))

@@ -39,6 +39,9 @@ func ParseSignal(body string) (Signal, error) {
 	if err := json.Unmarshal([]byte(body), &s); err != nil {
 		return Signal{}, fmt.Errorf("signal: %w", err)
 	}
+	if s.Version > SignalVersion {
+		return Signal{}, fmt.Errorf("signal of version %d: newer than this code", s.Version)
+	}
 	return s, nil
 }
 

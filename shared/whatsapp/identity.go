@@ -79,6 +79,9 @@ func (u Update) named() Identity {
 		if who == (Identity{}) {
 			who = identify("", body.find("system", "customer").text())
 		}
+		if who == (Identity{}) {
+			who = identify(body.find("system", "previous_user_id").text(), "")
+		}
 		return who
 	case KindEcho, KindStandbyEcho:
 		who := identify(body.get("to_user_id").text(), body.get("to").text())

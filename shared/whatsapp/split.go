@@ -129,7 +129,7 @@ func (s *splitter) value(from Update, value node, standby bool) {
 			thread.get("messages").each(func(message node) { s.addWithContact(u, message, with) })
 		})
 	})
-	if inner != nil {
+	if inner != nil && !standby { // once: what is nested deeper is no shape of WhatsApp's, and costs a walk for each level
 		s.value(from, inner, true)
 	}
 }
@@ -178,9 +178,12 @@ func (u Update) fit() Update {
 	if fits(node(u.Body)) {
 		return u
 	}
-	if dense := unescaped(u.Body); dense != nil && fits(dense) {
-		u.Body = json.RawMessage(dense)
-		return u
+	// Only a message is worth it: reading a large body takes many times its size in memory.
+	if u.Kind != KindOther {
+		if dense := unescaped(u.Body); dense != nil && fits(dense) {
+			u.Body = json.RawMessage(dense)
+			return u
+		}
 	}
 	kept := map[string]string{"id": updateID(u.Body)}
 	node(u.Body).members(func(key []byte, value node) {
