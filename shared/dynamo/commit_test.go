@@ -63,6 +63,7 @@ func (w *world) read(id string) chat.Chat {
 	w.must(err)
 	if c == nil {
 		w.Fatalf("there is no Chat %s", id)
+		return chat.Chat{}
 	}
 	return *c
 }
