@@ -128,7 +128,7 @@ func pauseAfter(n int) time.Duration {
 }
 
 func (a *assigner) report(ctx context.Context, r events.SQSMessage, err error) {
-	slog.ErrorContext(ctx, "record failed", "message", r.MessageId, "received", received(r), "error", err)
+	slog.ErrorContext(ctx, "record failed", "messageId", r.MessageId, "received", received(r), "error", err)
 }
 
 // safely turns a panic into the failure of one record.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -138,6 +139,9 @@ func (s *serving) assign(ctx context.Context, e chat.Entry, choice assign.Choice
 	err = s.store.Commit(ctx, c.Assigned(now, auto, s.decision(e).With(choice)))
 	if errors.Is(err, dynamo.ErrRefused) {
 		return fmt.Errorf("%w: %w", errTaken, err)
+	}
+	if err == nil {
+		slog.InfoContext(ctx, "assigned", "chat", c.ID, "person", choice.Person.ID, "pool", s.signal.Pool, "rule", e.RuleID, "waitedMs", now.Sub(e.Since).Milliseconds())
 	}
 	return err
 }

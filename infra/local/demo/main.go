@@ -65,7 +65,7 @@ func run(ctx context.Context, args []string) (clean bool, err error) {
 	}
 	shows := newScreen(os.Stderr)
 	o.Progress = shows.progress
-	fmt.Fprintf(os.Stderr, "A busy morning: %d customers in 6 languages, %d people with room for %d Chats each, seed %d.\n",
+	fmt.Fprintf(os.Stderr, "A busy morning: %d customers in 6 languages, %d people with room for %d Chats each\n(somebody who opens their own Chat again may have one more), script %d.\n",
 		*customers, len(morning.Agents), morning.Capacity, *seed)
 	report, err := morning.Play(ctx, o)
 	shows.end()

@@ -242,6 +242,7 @@ func (s *Stack) startServersAndBuild(ctx context.Context) (binaries map[string]s
 			}
 		})
 	}
+	o.Log.Info("building the functions; the first time it takes a minute")
 	group.Go(func() { binaries, buildErr = buildOnce(ctx, s.root, o.Binaries, s.Template.Functions) })
 	group.Wait()
 	return binaries, errors.Join(dynamoErr, elasticErr, buildErr)

@@ -180,6 +180,11 @@ func (s *Source) readShard(ctx context.Context, shard string, fromNow bool) {
 			s.Log.Warn("the shard is gone; the stream is looked at again", "stream", s.Stream, "shard", shard, "error", err)
 			wait(ctx, longestRetryPause)
 			return
+		case isTrimmed(err) && iterator != nil:
+			// DynamoDB Local says so of an iterator that it made before the first record came. The checkpoint still holds.
+			iterator = nil
+			wait(ctx, firstRetryPause)
+			continue
 		case isTrimmed(err):
 			s.Log.Warn("position in the stream is lost; the shard is read again from its beginning", "stream", s.Stream, "shard", shard, "error", err)
 			iterator, fromNow = nil, false
