@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"time"
 
 	"chatkeeper/shared/assign"
 	"chatkeeper/shared/chat"
@@ -16,12 +15,6 @@ import (
 // attempts bounds how often one delivery begins again. Each repetition means that somebody else changed the Chat or its
 // identities meanwhile; after that many the queue delivers again.
 const attempts = 12
-
-// Sizes that keep a Chat's item below 1 KB.
-const (
-	previewSize = 80
-	nameSize    = 40
-)
 
 // update takes one of WhatsApp's updates to where it belongs. It is safe to repeat: whatever was stored before is found.
 func (a *assigner) update(ctx context.Context, body string) error {
@@ -174,71 +167,4 @@ func (a *assigner) keep(ctx context.Context, m whatsapp.Message) (bool, error) {
 		return true, a.store.Reveal(ctx, c.ID, arrival.Message)
 	}
 	return true, a.store.Keep(ctx, *c, arrival, m.Effect() == whatsapp.Keeps)
-}
-
-// status notes what became of a message of ours, on the Chat it was sent in.
-func (a *assigner) status(ctx context.Context, s whatsapp.Status) error {
-	if s.Rank() == 0 || s.Customer == (whatsapp.Identity{}) {
-		slog.InfoContext(ctx, "dropped", "kind", whatsapp.KindStatus, "because", "nobody's")
-		return nil
-	}
-	user, phone := a.addresses(s.Number, s.Customer)
-	leads, err := a.store.Find(ctx, user, phone, false)
-	if err != nil {
-		return err
-	}
-	lead := leads.User
-	if lead == nil {
-		lead = leads.Phone
-	}
-	if lead == nil {
-		slog.InfoContext(ctx, "dropped", "kind", whatsapp.KindStatus, "because", "no chat")
-		return nil
-	}
-	return a.store.Delivered(ctx, lead.Chat, a.secret.Key(0, s.ID).Mark(), s.Status, s.Rank(), s.At, s.ErrorCodes)
-}
-
-// arrival is the message as the Chat takes it.
-func (a *assigner) arrival(m whatsapp.Message) chat.Arrival {
-	arrival := chat.Arrival{
-		Phone:    m.Customer.Phone,
-		Username: chat.Cut(m.Username, nameSize),
-		Profile:  chat.Cut(m.Name, nameSize),
-		Message: chat.Message{
-			Key: a.secret.Key(m.At, m.ID), WAMID: m.ID, Direction: chat.Direction(m.Direction), Type: m.Type, Original: m.Original, Text: m.Text,
-			ReplyID: m.ReplyID, AdSource: m.AdSource, Quoted: m.Quoted, Target: m.Target, Content: m.Content,
-			Source: source(m), Group: m.Group, Forwarded: m.Forwarded, Trimmed: m.Trimmed, Errors: m.ErrorCodes, Arrived: time.UnixMilli(m.ReceivedAt).UTC(),
-		},
-	}
-	if m.Direction == whatsapp.Out {
-		arrival.Username, arrival.Profile = "", ""
-	}
-	if m.Effect() == whatsapp.Opens || m.Kind == whatsapp.KindEcho || m.Kind == whatsapp.KindHistory {
-		arrival.Preview = preview(m)
-	}
-	return arrival
-}
-
-// preview is what a list shows: the text, or the type where there is none.
-func preview(m whatsapp.Message) string {
-	switch {
-	case m.Text != "":
-		return chat.Cut(m.Text, previewSize)
-	case m.Original != "":
-		return chat.Cut("["+m.Original+"]", previewSize)
-	}
-	return "[" + m.Type + "]"
-}
-
-// source says where a message came from, if not from the customer's phone to the business.
-func source(m whatsapp.Message) string {
-	switch {
-	case m.Kind != whatsapp.KindMessage:
-		return string(m.Kind)
-	case m.Group != "":
-		return "group"
-	case m.Effect() != whatsapp.Opens:
-		return "aside"
-	}
-	return ""
 }

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"time"
+
+	"chatkeeper/shared/chat"
+	"chatkeeper/shared/whatsapp"
+)
+
+// Sizes that keep a Chat's item below 1 KB.
+const (
+	previewSize = 80
+	nameSize    = 40
+)
+
+// arrival is the message as the Chat takes it.
+func (a *assigner) arrival(m whatsapp.Message) chat.Arrival {
+	arrival := chat.Arrival{
+		Phone:    m.Customer.Phone,
+		Username: chat.Cut(m.Username, nameSize),
+		Profile:  chat.Cut(m.Name, nameSize),
+		Message: chat.Message{
+			Key: a.secret.Key(m.At, m.ID), WAMID: m.ID, Direction: chat.Direction(m.Direction), Type: m.Type, Original: m.Original, Text: m.Text,
+			ReplyID: m.ReplyID, AdSource: m.AdSource, Quoted: m.Quoted, Target: m.Target, Content: m.Content,
+			Source: source(m), Group: m.Group, Forwarded: m.Forwarded, Trimmed: m.Trimmed, Errors: m.ErrorCodes, Arrived: time.UnixMilli(m.ReceivedAt).UTC(),
+		},
+	}
+	if m.Direction == whatsapp.Out {
+		arrival.Username, arrival.Profile = "", ""
+	}
+	if m.Effect() == whatsapp.Opens || m.Kind == whatsapp.KindEcho || m.Kind == whatsapp.KindHistory {
+		arrival.Preview = preview(m)
+	}
+	return arrival
+}
+
+// preview is what a list shows: the text, or the type where there is none.
+func preview(m whatsapp.Message) string {
+	switch {
+	case m.Text != "":
+		return chat.Cut(m.Text, previewSize)
+	case m.Original != "":
+		return chat.Cut("["+m.Original+"]", previewSize)
+	}
+	return "[" + m.Type + "]"
+}
+
+// source says where a message came from, if not from the customer's phone to the business.
+func source(m whatsapp.Message) string {
+	switch {
+	case m.Kind != whatsapp.KindMessage:
+		return string(m.Kind)
+	case m.Group != "":
+		return "group"
+	case m.Effect() != whatsapp.Opens:
+		return "aside"
+	}
+	return ""
+}
