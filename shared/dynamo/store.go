@@ -32,6 +32,7 @@ package dynamo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -113,7 +114,12 @@ func (s *Store) Update(ctx context.Context, id string, decide func(chat.Chat) (*
 			return *c, fmt.Errorf("%w (%w)", last, err)
 		}
 	}
-	return chat.Chat{}, fmt.Errorf("chat %s after %d attempts: %w", id, attempts, last)
+	return chat.Chat{}, exhausted("chat "+id, last)
+}
+
+// exhausted is the answer when attempts run out: it tells a person to try again, and a queue to deliver again.
+func exhausted(what string, last error) error {
+	return fmt.Errorf("%s after %d attempts: %w", what, attempts, errors.Join(errContended, last))
 }
 
 func key(pk, sk string) Item { return Item{"pk": str(pk), "sk": str(sk)} }
