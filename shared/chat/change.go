@@ -74,6 +74,7 @@ type Change struct {
 	Links   []Link   // identities that begin to lead to this Chat
 	Needs   []Need   // who must be what at the moment of the write
 	Edit    *Edit    // what a person says about the customer; nil when they say nothing
+	Seen    bool     // only while Before.LastIn is the customer's last message
 }
 
 // Need is a person who must be active and have a role when the change is stored, because they act or because they get

@@ -51,3 +51,11 @@ func (e *Error) Error() string {
 	}
 	return string(e.Code) + ": " + e.Detail
 }
+
+// IfEpoch is a [Stale] error with the Chat when the caller saw it at another epoch; nil is no condition.
+func (c Chat) IfEpoch(epoch *int64) error {
+	if epoch == nil || *epoch == c.Epoch {
+		return nil
+	}
+	return &Error{Code: Stale, Detail: "The Chat has changed since you saw it.", Chat: &c}
+}

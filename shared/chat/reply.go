@@ -14,8 +14,11 @@ func (c Chat) WindowCloses() time.Time {
 	return c.LastIn.Time().Add(Window)
 }
 
-// Template is the type of the one kind of reply that needs no open window.
-const Template = "template"
+// Types of replies that are treated apart.
+const (
+	Template = "template" // needs no open window
+	Reaction = "reaction" // is no last message in a list
+)
 
 // Replies is a reply of the Assignee as the Chat takes it: in the present ownership, waiting to be sent, and not before
 // the customer's last message even if WhatsApp's clock is ahead of ours. content is what they wrote; the caller has

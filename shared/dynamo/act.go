@@ -92,9 +92,12 @@ type scene struct {
 // with the item, if there is one.
 func (s *Store) scene(ctx context.Context, chatID string, people []string, once *Once) (scene, error) {
 	r := scene{cast: Cast{}}
+	if len(chatID) > maxID {
+		return r, ErrNoChat
+	}
 	keys := map[string][]Item{s.chats: {key(chatPK(chatID), selfSK)}}
 	for _, id := range slices.Compact(slices.Sorted(slices.Values(people))) {
-		if id != "" {
+		if id != "" && len(id) <= maxID {
 			keys[s.team] = append(keys[s.team], key(peoplePK, id))
 		}
 	}

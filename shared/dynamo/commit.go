@@ -109,7 +109,19 @@ func (t *transaction) changeChat(ch chat.Change) {
 	if ch.Arrival != nil {
 		u.arrival(ch.Before, *ch.Arrival)
 	}
-	t.update(t.store.chats, chatPK(id), selfSK, u, asRead(ch.Before))
+	held := asRead(ch.Before)
+	if ch.Seen {
+		held = held.And(lastInAsRead(ch.Before))
+	}
+	t.update(t.store.chats, chatPK(id), selfSK, u, held)
+}
+
+// lastInAsRead holds while the customer wrote nothing newer. An ordinary message raises no epoch.
+func lastInAsRead(c chat.Chat) expression.ConditionBuilder {
+	if c.LastIn.IsZero() {
+		return name("li").AttributeNotExists()
+	}
+	return equals("li", c.LastIn[:])
 }
 
 // asRead holds while nobody changed the Chat's ownership since it was read.

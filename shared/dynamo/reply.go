@@ -95,7 +95,7 @@ func (s *Store) remembered(ctx context.Context, chatID string, once Once, it onc
 func (s *Store) accept(ctx context.Context, c chat.Chat, m chat.Message, once *Once, now time.Time) error {
 	t := transaction{store: s}
 	held := equals("ep", c.Epoch).And(equals("ow", m.By)).And(equals("st", string(chat.Open)))
-	if m.Key.Time().Before(c.Preview.Key.Time()) {
+	if m.Type == chat.Reaction || m.Key.Time().Before(c.Preview.Key.Time()) {
 		t.check(chatPK(c.ID), selfSK, held)
 	} else {
 		u := &update{}

@@ -50,6 +50,8 @@ type Store struct {
 
 	mu    sync.Mutex
 	rules *InForce // of the newest pointer seen
+
+	signIns signIns
 }
 
 // New returns a Store over two existing tables.
@@ -73,6 +75,9 @@ func (s *Store) get(ctx context.Context, table, pk, sk string, strong bool) (Ite
 
 // Chat reads one Chat, strongly consistent. It returns nil if there is none; a merged Chat is returned as it is.
 func (s *Store) Chat(ctx context.Context, id string) (*chat.Chat, error) {
+	if len(id) > maxID {
+		return nil, nil
+	}
 	item, err := s.get(ctx, s.chats, chatPK(id), selfSK, true)
 	if err != nil || item == nil {
 		return nil, err
@@ -84,6 +89,9 @@ func (s *Store) Chat(ctx context.Context, id string) (*chat.Chat, error) {
 	c := it.chat()
 	return &c, nil
 }
+
+// maxID is longer than any id of ours. What is longer comes from outside, leads nowhere, and DynamoDB would refuse the key.
+const maxID = 256
 
 // attempts bounds every loop of reading and deciding again. Contention on one Chat or person is a handful of writers;
 // whoever is refused this often fails, and the queue delivers again.
