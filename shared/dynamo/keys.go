@@ -33,6 +33,7 @@ import (
 //	index byChange (local)                P              changed, ms                      who changed since, strongly consistent
 //	whose an e-mail is                    MAIL           e-mail, lower case               the verified e-mail of a token
 //	whose a token's subject is            SUB            issuer#subject                   every request, cached
+//	marker that the first Admin was made  F              0                                a verified e-mail that is nobody's
 //	pointer to the rules in force         R              0                                every routing
 //	rules version                         R              V#version                        one
 //	team, department, number, calendar    S              T#id, D#id, N#id, H#id           all of them, when the pointer's revision changed
@@ -45,6 +46,8 @@ const (
 	settingsPK  = "S"
 	directoryPK = "WP"
 	selfSK      = "0"
+
+	firstAdminPK = "F"
 
 	teamPrefix       = "T#"
 	departmentPrefix = "D#"

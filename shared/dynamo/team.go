@@ -56,6 +56,7 @@ type mailItem struct {
 	PK     string `dynamodbav:"pk"`
 	SK     string `dynamodbav:"sk"`
 	Person string `dynamodbav:"person"`
+	Issuer string `dynamodbav:"issuer,omitempty"` // whose subject the person is bound to; absent before the first sign-in
 }
 
 // PersonByMail reads whose an e-mail is, strongly consistent; empty if it is nobody's.
