@@ -33,8 +33,8 @@ type Place struct {
 	ID string
 }
 
-// behind reports whether p comes after q. Everything comes after no place at all.
-func (p Place) behind(q Place) bool {
+// Behind reports whether p comes after q. Everything comes after no place at all.
+func (p Place) Behind(q Place) bool {
 	if q == (Place{}) {
 		return true
 	}
@@ -241,7 +241,7 @@ func (s *Store) places(ctx context.Context, sh shard, after Place, n int) ([]Pla
 			if last, err = sh.place(item); err != nil {
 				return nil, err
 			}
-			if last.behind(after) {
+			if last.Behind(after) {
 				found = append(found, last)
 			}
 		}
