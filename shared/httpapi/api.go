@@ -19,6 +19,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -141,6 +142,9 @@ func (a *API) answer(ctx context.Context, routes Routes, event events.APIGateway
 	if !ok {
 		return r, nil, &chat.Error{Code: chat.NoSuchRoute, Detail: "There is no such route."}
 	}
+	if err := checkPath(r.Path); err != nil {
+		return r, nil, err
+	}
 	if r.Query, err = url.ParseQuery(event.RawQueryString); err != nil {
 		return r, nil, badRequest("The query string can't be read.")
 	}
@@ -155,6 +159,27 @@ func (a *API) answer(ctx context.Context, routes Routes, event events.APIGateway
 	}
 	response, err = handle(ctx, r)
 	return r, response, err
+}
+
+// maxID is more than any id of ours has, and less than a key of the tables may have.
+const maxID = 200
+
+// missing are the codes of what the parameters of routes name.
+var missing = map[string]chat.Code{"chatId": chat.NoSuchChat, "personId": chat.NoSuchPerson, "teamId": chat.NoSuchTeam}
+
+// checkPath keeps away what can be nobody's id, and what the tables would refuse as a key.
+func checkPath(parameters map[string]string) error {
+	for name, id := range parameters {
+		if id != "" && len(id) <= maxID && utf8.ValidString(id) {
+			continue
+		}
+		code, ok := missing[name]
+		if !ok {
+			code = chat.NoSuchRoute
+		}
+		return &chat.Error{Code: code, Detail: "This can't be an id."}
+	}
+	return nil
 }
 
 // render makes the answer that goes out. Its headers are the same for success and failure.
