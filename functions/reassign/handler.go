@@ -131,7 +131,7 @@ func toPerson(c chat.Chat, now time.Time, by chat.Actor, target team.Person, wan
 	if c.Owner == want.PersonID {
 		return nil, nil
 	}
-	if !target.Active || target.Role != team.Agent && target.Role != team.Admin {
+	if !target.MayAct() {
 		return nil, &chat.Error{Code: chat.CannotOwn, Detail: "There is no such active team member.",
 			Fields: []chat.Field{{Pointer: "/personId", Detail: "is unknown or inactive"}}}
 	}

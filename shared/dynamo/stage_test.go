@@ -127,7 +127,7 @@ func (s *stage) gives(store *dynamo.Store, id, by, to, note string) error {
 		if c.Owner == to {
 			return nil, nil
 		}
-		if !who[to].Active {
+		if !who[to].MayAct() {
 			return nil, &chat.Error{Code: chat.CannotOwn}
 		}
 		change := c.Reassigned(now, person(by), to, note)
