@@ -78,18 +78,15 @@ func (s *Store) personOf(ctx context.Context, who team.Identity) (string, error)
 	if id := s.boundTo(who); id != "" {
 		return id, nil
 	}
-	item, err := s.get(ctx, s.team, subjectPK, subjectSK(who.Issuer, who.Subject), true)
-	if err != nil {
-		return "", err
-	}
-	if item != nil {
-		it, err := unmarshal[subjectItem](item)
-		return it.Person, err
+	id, err := s.bound(ctx, who)
+	if err != nil || id != "" {
+		return id, err
 	}
 	if who.Email == "" || !who.EmailVerified {
 		return "", unknownPerson(who)
 	}
-	if item, err = s.get(ctx, s.team, mailPK, mailSK(who.Email), true); err != nil {
+	item, err := s.get(ctx, s.team, mailPK, mailSK(who.Email), true)
+	if err != nil {
 		return "", err
 	}
 	if item == nil {
@@ -99,10 +96,23 @@ func (s *Store) personOf(ctx context.Context, who team.Identity) (string, error)
 	if err != nil {
 		return "", err
 	}
-	if it.Issuer == who.Issuer {
-		return "", unknownPerson(who) // bound to another subject
+	switch {
+	case it.Issuer != who.Issuer:
+		return it.Person, s.bind(ctx, who, it.Person)
+	case it.Subject == who.Subject: // bound since the subject was looked for
+		return it.Person, nil
 	}
-	return it.Person, s.bind(ctx, who, it.Person)
+	return "", unknownPerson(who)
+}
+
+// bound reads whose the subject is; empty if it is nobody's yet.
+func (s *Store) bound(ctx context.Context, who team.Identity) (string, error) {
+	item, err := s.get(ctx, s.team, subjectPK, subjectSK(who.Issuer, who.Subject), true)
+	if err != nil || item == nil {
+		return "", err
+	}
+	it, err := unmarshal[subjectItem](item)
+	return it.Person, err
 }
 
 // bind makes the subject lead to the person whose e-mail it is. ErrRefused: the subject was bound meanwhile, or the
@@ -112,6 +122,7 @@ func (s *Store) bind(ctx context.Context, who team.Identity, person string) erro
 	t.put(s.team, subjectItem{PK: subjectPK, SK: subjectSK(who.Issuer, who.Subject), Person: person}, absent())
 	u := &update{}
 	u.set("issuer", who.Issuer)
+	u.set("subject", who.Subject)
 	t.update(s.team, mailPK, mailSK(who.Email), u,
 		equals("person", person).And(name("issuer").AttributeNotExists().Or(name("issuer").NotEqual(expression.Value(who.Issuer)))))
 	return t.commit(ctx)
@@ -127,8 +138,12 @@ func (s *Store) makeFirstAdmin(ctx context.Context, who team.Identity) (string, 
 	if err != nil {
 		return "", err
 	}
-	if used != nil {
-		return "", unknownPerson(who)
+	if used != nil { // by this very subject since it was looked for, or by somebody else
+		id, err := s.bound(ctx, who)
+		if err == nil && id == "" {
+			err = unknownPerson(who)
+		}
+		return id, err
 	}
 	local, _, _ := strings.Cut(who.Email, "@")
 	p := team.Person{ID: strings.ToLower(rand.Text()[:12]), Name: local, Email: who.Email, Role: team.Admin, Active: true,
@@ -136,7 +151,7 @@ func (s *Store) makeFirstAdmin(ctx context.Context, who team.Identity) (string, 
 	t := transaction{store: s}
 	t.put(s.team, firstAdminItem{PK: firstAdminPK, SK: selfSK, Person: p.ID}, absent())
 	t.put(s.team, newPersonItem(p, time.Now()), absent())
-	t.put(s.team, mailItem{PK: mailPK, SK: mailSK(p.Email), Person: p.ID, Issuer: who.Issuer}, absent())
+	t.put(s.team, mailItem{PK: mailPK, SK: mailSK(p.Email), Person: p.ID, Issuer: who.Issuer, Subject: who.Subject}, absent())
 	t.put(s.team, subjectItem{PK: subjectPK, SK: subjectSK(who.Issuer, who.Subject), Person: p.ID}, absent())
 	return p.ID, t.commit(ctx)
 }

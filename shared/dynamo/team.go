@@ -56,7 +56,9 @@ type mailItem struct {
 	PK     string `dynamodbav:"pk"`
 	SK     string `dynamodbav:"sk"`
 	Person string `dynamodbav:"person"`
-	Issuer string `dynamodbav:"issuer,omitempty"` // whose subject the person is bound to; absent before the first sign-in
+	// The person is bound to this subject of this issuer; absent before the first sign-in.
+	Issuer  string `dynamodbav:"issuer,omitempty"`
+	Subject string `dynamodbav:"subject,omitempty"`
 }
 
 // PersonByMail reads whose an e-mail is, strongly consistent; empty if it is nobody's.

@@ -113,7 +113,8 @@ func (i *Issuer) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
-	if err := choosePage.Execute(w, map[string]any{"People": people, "Query": r.URL.RawQuery}); err != nil {
+	if err := choosePage.Execute(w, map[string]any{
+		"People": people, "Action": template.URL("/authorize?" + r.URL.Query().Encode())}); err != nil {
 		slog.Warn("page not sent", "error", err)
 	}
 }
