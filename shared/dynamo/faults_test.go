@@ -25,7 +25,7 @@ func TestFaultsOfWhatPeopleDo(t *testing.T) {
 		sent  int   // replies stored
 	}{
 		{"reply", "amira", func(s *stage, store *dynamo.Store, id string) error {
-			_, err := s.replies(store, id, "amira", "hello", &dynamo.Once{Person: "amira", Key: "k", Digest: []byte(id)})
+			_, err := s.replies(store, id, "amira", "hello", &dynamo.Once{Person: "amira", Key: id, Digest: []byte(id)})
 			return err
 		}, func(c chat.Chat) bool { return c.Preview.Direction == chat.Out }, 2, 1},
 		{"close", "amira", func(s *stage, store *dynamo.Store, id string) error {
