@@ -28,6 +28,10 @@ func TestFaultsOfWhatPeopleDo(t *testing.T) {
 			_, err := s.replies(store, id, "amira", "hello", &dynamo.Once{Person: "amira", Key: id, Digest: []byte(id)})
 			return err
 		}, func(c chat.Chat) bool { return c.Preview.Direction == chat.Out }, 2, 1},
+		{"reply without a key", "amira", func(s *stage, store *dynamo.Store, id string) error {
+			_, err := s.replies(store, id, "amira", "hello", nil)
+			return err
+		}, func(c chat.Chat) bool { return c.Preview.Direction == chat.Out }, 2, 1},
 		{"close", "amira", func(s *stage, store *dynamo.Store, id string) error {
 			return s.sets(store, id, "amira", chat.Closed, s.key(0))
 		}, func(c chat.Chat) bool { return c.Status == chat.Closed && c.Owner == "amira" }, 3, 0},
