@@ -30,6 +30,6 @@ func main() {
 		rules:   &ruleBook{source: store},
 	}
 	api := httpapi.New(httpapi.Options{People: store, Names: names, Verifier: httpapi.NewVerifier(httpapi.VerifierOptions{
-		Issuer: environment.Required("ISSUER"), Audience: environment.Required("AUDIENCE")})})
+		Issuer: environment.Required("ISSUER"), Audience: environment.Required("AUDIENCE"), Address: os.Getenv("ISSUER_ADDRESS")})})
 	lambda.Start(api.Handle(h.routes()))
 }

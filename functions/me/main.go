@@ -24,6 +24,7 @@ func main() {
 	verifier := httpapi.NewVerifier(httpapi.VerifierOptions{
 		Issuer:   environment.Required("ISSUER"),
 		Audience: environment.Required("AUDIENCE"),
+		Address:  os.Getenv("ISSUER_ADDRESS"),
 	})
 	api := httpapi.New(httpapi.Options{Verifier: verifier, People: store, Names: httpapi.NewNameBook(store)})
 	lambda.Start(api.Handle(me{people: store}.routes()))

@@ -23,6 +23,6 @@ func main() {
 	names := httpapi.NewNameBook(store)
 	h := reply{store: store, names: names}
 	api := httpapi.New(httpapi.Options{People: store, Names: names, Verifier: httpapi.NewVerifier(httpapi.VerifierOptions{
-		Issuer: environment.Required("ISSUER"), Audience: environment.Required("AUDIENCE")})})
+		Issuer: environment.Required("ISSUER"), Audience: environment.Required("AUDIENCE"), Address: os.Getenv("ISSUER_ADDRESS")})})
 	lambda.Start(api.Handle(h.routes()))
 }

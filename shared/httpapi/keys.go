@@ -13,6 +13,7 @@ import (
 	"io"
 	"log/slog"
 	"math/big"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -50,8 +51,16 @@ type publicKey struct {
 
 var errUnknownKey = errors.New("no such key")
 
-func keyClient() *http.Client {
-	return &http.Client{Timeout: keysTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+// keyClient is impatient, follows no redirects, and goes to address, if there is one, whatever name is asked for.
+func keyClient(address string) *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if address != "" {
+		transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, address)
+		}
+	}
+	return &http.Client{Timeout: keysTimeout, Transport: transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 // find returns the key with the id. An id that is not known makes it read the keys again, at most once in keysPause.

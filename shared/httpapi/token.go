@@ -25,7 +25,7 @@ var algorithms = []string{"RS256", "ES256"}
 type VerifierOptions struct {
 	Issuer   string           // as the token's iss says it; its discovery document is read from there
 	Audience string           // one of the token's aud
-	Client   *http.Client     // nil: one with short time-outs that follows no redirects
+	Address  string           // host:port where the issuer is reached; empty: where its name leads. A container's localhost is not the issuer's
 	Now      func() time.Time // nil: the system's clock
 }
 
@@ -44,12 +44,9 @@ func NewVerifier(o VerifierOptions) *Verifier {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Client == nil {
-		o.Client = keyClient()
-	}
 	return &Verifier{
 		issuer: o.Issuer, audience: o.Audience,
-		keys: &keys{issuer: o.Issuer, client: o.Client, now: o.Now},
+		keys: &keys{issuer: o.Issuer, client: keyClient(o.Address), now: o.Now},
 		parser: jwt.NewParser(jwt.WithValidMethods(algorithms), jwt.WithIssuer(o.Issuer), jwt.WithExpirationRequired(),
 			jwt.WithLeeway(leeway), jwt.WithTimeFunc(o.Now), jwt.WithStrictDecoding()),
 	}

@@ -309,3 +309,15 @@ func TestOddKeyDocuments(t *testing.T) {
 		}
 	}
 }
+
+// Under `sam local` the functions reach the issuer of this machine by another address than its name.
+func TestAnIssuerAtAnotherAddress(t *testing.T) {
+	t.Parallel()
+	p := startProvider(t, rsaJWK("rsa", rsaKey()))
+	address := strings.TrimPrefix(p.URL, "http://")
+	p.URL = "http://issuer.example:8082"
+	v := httpapi.NewVerifier(httpapi.VerifierOptions{Issuer: p.URL, Audience: audience, Address: address, Now: at(now)})
+	if _, err := v.Verify(t.Context(), sign(jwt.SigningMethodRS256, map[string]any{"kid": "rsa"}, p.good(nil), rsaKey())); err != nil {
+		t.Error(err)
+	}
+}
