@@ -140,7 +140,8 @@ var mediaTypes = map[string]bool{"image": true, "video": true, "audio": true, "d
 
 // ShowMessage shows a Message.
 func ShowMessage(m chat.Message, names Names) ShownMessage {
-	shown := ShownMessage{ID: m.Key.String(), At: m.Key.Time(), Direction: m.Direction, Type: m.Type, Text: m.Text}
+	shown := ShownMessage{ID: m.Key.String(), At: m.Key.Time(), Direction: m.Direction, Type: m.Type, Text: m.Text,
+		By: names.named(m.By), Delivery: string(m.Delivery)}
 	if mediaTypes[m.Type] {
 		shown.Media = showMedia(m.Content)
 	}
