@@ -293,6 +293,31 @@ func (e Edit) Apply(c Customer) Customer {
 	return c
 }
 
+// Limits of an Edit, in bytes: a Chat's item has 1 KB for all.
+const (
+	MaxName = 80
+	MaxTags = 140 // of all tags together
+)
+
+// Check is an [Error] with what is too long, by the pointer of the place in a body {name, language, tags}; nil if all fits.
+func (e Edit) Check() error {
+	var wrong []Field
+	if len(e.Name) > MaxName {
+		wrong = append(wrong, Field{Pointer: "/name", Detail: fmt.Sprintf("must have %d bytes at most", MaxName)})
+	}
+	n := 0
+	for _, tag := range e.Tags {
+		n += len(tag)
+	}
+	if n > MaxTags {
+		wrong = append(wrong, Field{Pointer: "/tags", Detail: fmt.Sprintf("must have %d bytes at most, all together", MaxTags)})
+	}
+	if wrong != nil {
+		return &Error{Code: Invalid, Detail: "The body is not valid.", Fields: wrong}
+	}
+	return nil
+}
+
 // Same reports whether the edit says of the customer what is said already.
 func (e Edit) Same(c Customer) bool {
 	return e.Name == c.Name && e.Language == c.Language &&

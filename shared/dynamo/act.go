@@ -234,6 +234,9 @@ func (s *Store) EditCustomer(ctx context.Context, chatID, person string, now tim
 		if err != nil {
 			return r.chat, err
 		}
+		if err := edit.Check(); err != nil {
+			return r.chat, err
+		}
 		if edit.Same(r.chat.Customer) {
 			return r.chat, nil
 		}
