@@ -26,13 +26,19 @@ const (
 	secretType   = "AWS::SecretsManager::Secret" // its value is "local-" and its logical id
 )
 
+// A user pool is not run, but functions may be told its name.
+const (
+	userPoolType       = "AWS::Cognito::UserPool"
+	userPoolClientType = "AWS::Cognito::UserPoolClient"
+)
+
 // ignoredTypes mean nothing on a laptop; their properties are not looked at.
 var ignoredTypes = []string{
 	"AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm", "AWS::CloudWatch::Dashboard",
 	"AWS::Logs::LogGroup", "AWS::Logs::MetricFilter",
 	"AWS::SNS::Topic", "AWS::SNS::TopicPolicy", "AWS::SNS::Subscription",
 	"AWS::SQS::QueuePolicy",
-	"AWS::Cognito::UserPool", "AWS::Cognito::UserPoolClient", "AWS::Cognito::UserPoolUser", "AWS::Cognito::UserPoolDomain",
+	userPoolType, userPoolClientType, "AWS::Cognito::UserPoolUser", "AWS::Cognito::UserPoolDomain",
 }
 
 // localParameters are the values on a laptop of parameters that have no default. They are no secrets.
