@@ -22,6 +22,10 @@ run: ## start everything here: no AWS account, no network after the first time
 	@infra/tools/need go java maven
 	@go build -o bin/local ./infra/local && exec bin/local
 
+.PHONY: token
+token: ## a bearer token for the API of the running stack: PERSON=alex, amira, bruno, chloe, dan or mei
+	@go run ./infra/local/token $(PERSON)
+
 .PHONY: demo
 demo: ## play a busy morning on the running stack, then check it
 	@go run ./infra/local/demo

@@ -57,6 +57,37 @@ func TestEveryFunctionHasAnEvent(t *testing.T) {
 	}
 }
 
+// Events of the HTTP API need a token from `make token` before they are good for more than a 401; all else of them is.
+func TestAPIEvents(t *testing.T) {
+	t.Parallel()
+	deployed, err := template.Load("../../template.yaml", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"me-show", "people-list", "chats-list", "reply-text", "status-close", "reassign-person"} {
+		event := read[events.APIGatewayV2HTTPRequest](t, name+".json")
+		function, _, _ := strings.Cut(name, "-")
+		routed := slices.ContainsFunc(deployed.Functions, func(f *template.Function) bool {
+			return strings.EqualFold(f.ID, function+"Function") && slices.ContainsFunc(f.Routes, func(r template.Route) bool {
+				return event.RouteKey == r.Method+" "+r.Path
+			})
+		})
+		if !routed {
+			t.Errorf("%s: %s is no route of the function", name, event.RouteKey)
+		}
+		path := event.RequestContext.RouteKey[len(event.RequestContext.HTTP.Method)+1:]
+		for parameter, value := range event.PathParameters {
+			path = strings.ReplaceAll(path, "{"+parameter+"}", value)
+		}
+		if path != event.RawPath || !strings.HasPrefix(event.Headers["authorization"], "Bearer ") {
+			t.Errorf("%s: %s is asked for %s", name, event.RawPath, path)
+		}
+		if event.Body != "" && !json.Valid([]byte(event.Body)) {
+			t.Errorf("%s: the body is not JSON", name)
+		}
+	}
+}
+
 func TestWebhookVerify(t *testing.T) {
 	t.Parallel()
 	event := read[events.APIGatewayV2HTTPRequest](t, "webhook-verify.json")

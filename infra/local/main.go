@@ -15,11 +15,13 @@ import (
 	"syscall"
 	"time"
 
+	"chatkeeper/infra/local/issuer"
 	"chatkeeper/infra/local/lockfile"
 	"chatkeeper/infra/local/phone"
 	"chatkeeper/infra/local/running"
 	"chatkeeper/infra/local/seed"
 	"chatkeeper/infra/local/stack"
+	"chatkeeper/infra/local/template"
 	"chatkeeper/shared/chat"
 	"chatkeeper/shared/dynamo"
 )
@@ -45,13 +47,24 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	// The port first: a busy one should not cost the start of everything else.
-	whatsApp, err := listen(settings.WhatsApp)
+	// The ports first: a busy one should not cost the start of everything else.
+	whatsApp, err := listen(settings.WhatsApp, "phone page", "CHATKEEPER_WHATSAPP_PORT")
+	if err != nil {
+		return err
+	}
+	defer whatsApp.Close()
+	oidc, err := listen(settings.OIDC, "issuer of tokens", "CHATKEEPER_OIDC_PORT")
+	if err != nil {
+		return err
+	}
+	defer oidc.Close()
+	key, err := issuer.OpenKey(settings.Folder)
 	if err != nil {
 		return err
 	}
 	s, err := stack.Start(ctx, stack.Options{Folder: settings.Folder, Name: running.Name,
-		Ports: stack.Ports{API: settings.API, DynamoDB: settings.DynamoDB, ElasticMQ: settings.ElasticMQ}})
+		Parameters: map[string]string{"Issuer": settings.IssuerURL(), "Audience": template.LocalAudience},
+		Ports:      stack.Ports{API: settings.API, DynamoDB: settings.DynamoDB, ElasticMQ: settings.ElasticMQ}})
 	if err != nil {
 		return err
 	}
@@ -68,12 +81,17 @@ func run(ctx context.Context) error {
 	})}
 	defer page.Close()
 	go page.Serve(whatsApp)
+	tokens := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: issuer.New(issuer.Options{
+		URL: settings.IssuerURL(), Audience: template.LocalAudience, Key: key, People: store.People,
+	})}
+	defer tokens.Close()
+	go tokens.Serve(oidc)
 
 	data := settings.Folder
 	if seeded {
 		data += ", filled with the seed data"
 	}
-	fmt.Fprintf(os.Stderr, banner, time.Since(began).Seconds(), settings.WhatsApp, settings.API, s.DynamoDBEndpoint, s.ElasticMQEndpoint, data)
+	fmt.Fprintf(os.Stderr, banner, time.Since(began).Seconds(), settings.WhatsApp, settings.API, settings.OIDC, s.DynamoDBEndpoint, s.ElasticMQEndpoint, data)
 	<-ctx.Done()
 	fmt.Fprintln(os.Stderr, "\nChatkeeper ends.")
 	return nil
@@ -85,6 +103,7 @@ Chatkeeper is up after %.1f s.
   Phone page      http://localhost:%d      write as a customer, and see who answers, and why
   API             http://localhost:%d      WhatsApp posts to /webhooks/whatsapp
                                              (app secret local-app-secret, verify token local-verify-token)
+  Issuer          http://localhost:%d      make token PERSON=alex prints a bearer token
   DynamoDB Local  %s
   ElasticMQ       %s
   Data            %s (make reset removes it)
@@ -93,11 +112,11 @@ In a second terminal: make demo plays a busy morning, make verify checks every i
 
 `
 
-// listen opens the port of the phone page, on loopback alone.
-func listen(port int) (net.Listener, error) {
+// listen opens a port on loopback alone.
+func listen(port int, what, variable string) (net.Listener, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("port %d is busy, and the phone page needs it: end the program that listens there, or set CHATKEEPER_WHATSAPP_PORT to another port", port)
+		return nil, fmt.Errorf("port %d is busy, and the %s needs it: end the program that listens there, or set %s to another port", port, what, variable)
 	}
 	return l, err
 }

@@ -32,7 +32,7 @@ func TestKillEverything(t *testing.T) {
 	}
 	ports := map[string]string{}
 	environment := append(os.Environ(), "CHATKEEPER_DATA="+filepath.Join(t.TempDir(), "data"))
-	for _, name := range []string{"API", "WHATSAPP", "DYNAMODB", "ELASTICMQ"} {
+	for _, name := range []string{"API", "WHATSAPP", "OIDC", "DYNAMODB", "ELASTICMQ"} {
 		ports[name] = freePort(t)
 		environment = append(environment, "CHATKEEPER_"+name+"_PORT="+ports[name])
 	}

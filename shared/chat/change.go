@@ -72,6 +72,23 @@ type Change struct {
 	Auto    *Auto    // set when a rule chose the owner; nil when a person did
 	Arrival *Arrival // the customer message that opened the Chat
 	Links   []Link   // identities that begin to lead to this Chat
+	Needs   []Need   // who must be what at the moment of the write
+	Edit    *Edit    // what a person says about the customer; nil when they say nothing
+	Seen    bool     // only while Before.LastIn is the customer's last message
+}
+
+// Need is a person who must be active and have a role when the change is stored, because they act or because they get
+// the Chat. What was read of them before may be over by then.
+type Need struct {
+	Person string
+	Admin  bool // the role must be Admin
+}
+
+// Edit is what people, not WhatsApp, say about a customer.
+type Edit struct {
+	Name     string // wins over the name they gave themselves; empty takes it back
+	Language string // ISO 639-1, or assign.Unknown
+	Tags     []string
 }
 
 // Auto is the person that a rule chose, as read. The transaction takes them only if they are unchanged and can still
@@ -155,13 +172,66 @@ func (c Chat) Assigned(at time.Time, auto Auto, decision assign.Decision) Change
 }
 
 // Reassigned is what a person makes of a Chat by giving it to somebody: an open one changes hands or stops waiting,
-// a closed one changes hands and stays closed.
+// a closed one changes hands and stays closed. The transaction holds only while the new Assignee is active and has a
+// role; whoever gives away a Chat that is not theirs must still be an Admin.
 func (c Chat) Reassigned(at time.Time, by Actor, to, note string) Change {
 	change := c.becomes(at, c.owned(to))
 	change.Event.Type = Reassigned
 	change.Event.By = by
 	change.Event.Note = note
+	change.Needs = append(c.moves(by), Need{Person: to})
 	return change
+}
+
+// ByHand is the RulesVersion of a Chat that a person passed to a team. It is newer than any rules, so rules that are
+// saved while it waits leave it there: somebody decided about this Chat, knowing it, and the rules did not. The rules
+// count again when the Chat is opened by the customer the next time.
+const ByHand int64 = 1<<53 - 1
+
+// PassedTo is what a person makes of an open Chat by giving it to a team: it waits in the team's pool, behind those who
+// have waited longer, and is given to somebody as any other, to the one who passed it on too if it is their turn. A Chat
+// that already waited keeps its priority and its place in time.
+func (c Chat) PassedTo(at time.Time, by Actor, teamID, note string) Change {
+	after := c.Ownership
+	after.Owner = ""
+	after.Epoch++
+	after.OwnerEpoch = after.Epoch
+	if !c.Waiting() {
+		after.WaitingSince = at
+		after.Priority = assign.Normal
+	}
+	after.Pools = []string{assign.Pool{Team: teamID}.String()}
+	after.RulesVersion = ByHand
+	after.Routed++
+	change := c.becomes(at, after)
+	change.Event.Type = Reassigned
+	change.Event.By = by
+	change.Event.Note = note
+	change.Event.Decision = &assign.Decision{Pool: after.Pools[0], Strategy: assign.RoundRobin, Priority: after.Priority}
+	change.Entry = Entry{Chat: c.ID, Priority: after.Priority, Since: after.WaitingSince, Strategy: assign.RoundRobin,
+		RulesVersion: ByHand, Routed: after.Routed, Epoch: after.Epoch, Message: c.LastIn}
+	change.Needs = c.moves(by)
+	return change
+}
+
+// WaitsByHand reports whether a person passed the Chat to this team and it still waits there.
+func (c Chat) WaitsByHand(teamID string) bool {
+	return c.Waiting() && c.RulesVersion == ByHand && slices.Equal(c.Pools, []string{assign.Pool{Team: teamID}.String()})
+}
+
+// moves is what whoever gives the Chat away must be: its Assignee, which the epoch holds, or an Admin.
+func (c Chat) moves(by Actor) []Need {
+	if by.Kind != ByPerson {
+		return nil
+	}
+	return []Need{{Person: by.ID, Admin: by.ID != c.Owner}}
+}
+
+func acts(by Actor) []Need {
+	if by.Kind != ByPerson {
+		return nil
+	}
+	return []Need{{Person: by.ID}}
 }
 
 // Closes is what its Assignee makes of an open Chat by closing it. The Assignee stays on it and can open it again.
@@ -173,6 +243,7 @@ func (c Chat) Closes(at time.Time, by Actor) Change {
 	change := c.becomes(at, after)
 	change.Event.Type = ClosedBy
 	change.Event.By = by
+	change.Needs = acts(by)
 	return change
 }
 
@@ -185,6 +256,7 @@ func (c Chat) OpensAgain(at time.Time, by Actor) Change {
 	change := c.becomes(at, after)
 	change.Event.Type = OpenedBy
 	change.Event.By = by
+	change.Needs = acts(by)
 	return change
 }
 
@@ -203,6 +275,73 @@ func (c Chat) becomes(at time.Time, after Ownership) Change {
 	return Change{Before: c, After: after, Event: Event{
 		Epoch: after.Epoch, At: at, Status: after.Status, From: c.Owner, Owner: after.Owner, Routed: after.Routed,
 	}}
+}
+
+// Apply is the Chat as the change leaves it.
+func (ch Change) Apply() Chat {
+	c := ch.Before
+	c.Ownership = ch.After
+	if ch.Edit != nil {
+		c.Customer = ch.Edit.Apply(c.Customer)
+	}
+	return c
+}
+
+// Apply is the customer with what people say about them.
+func (e Edit) Apply(c Customer) Customer {
+	c.Name, c.Language, c.Tags = e.Name, e.Language, e.Tags
+	return c
+}
+
+// Limits of an Edit, in bytes: a Chat's item has 1 KB for all.
+const (
+	MaxName = 80
+	MaxTags = 140 // of all tags together
+)
+
+// Check is an [Error] with what is too long, by the pointer of the place in a body {name, language, tags}; nil if all fits.
+func (e Edit) Check() error {
+	var wrong []Field
+	if len(e.Name) > MaxName {
+		wrong = append(wrong, Field{Pointer: "/name", Detail: fmt.Sprintf("must have %d bytes at most", MaxName)})
+	}
+	n := 0
+	for _, tag := range e.Tags {
+		n += len(tag)
+	}
+	if n > MaxTags {
+		wrong = append(wrong, Field{Pointer: "/tags", Detail: fmt.Sprintf("must have %d bytes at most, all together", MaxTags)})
+	}
+	if wrong != nil {
+		return &Error{Code: Invalid, Detail: "The body is not valid.", Fields: wrong}
+	}
+	return nil
+}
+
+// Same reports whether the edit says of the customer what is said already.
+func (e Edit) Same(c Customer) bool {
+	return e.Name == c.Name && e.Language == c.Language &&
+		slices.Equal(slices.Sorted(slices.Values(e.Tags)), slices.Sorted(slices.Values(c.Tags)))
+}
+
+// Reads is the inbox without the messages named, and whether that makes a difference. A message that the set of marks
+// had no room for is read when one is named that is not older than the greatest of those.
+func (c Chat) Reads(messages []Key) (after Inbox, changes bool) {
+	after = c.Inbox
+	after.Unread = nil
+	named := map[Mark]bool{}
+	for _, k := range messages {
+		named[k.Mark()] = true
+		if !after.More.IsZero() && !k.Before(after.More) {
+			after.More = Key{}
+		}
+	}
+	for _, m := range c.Unread {
+		if !named[m] {
+			after.Unread = append(after.Unread, m)
+		}
+	}
+	return after, len(after.Unread) != len(c.Unread) || after.More != c.More
 }
 
 // Loads is by how much the change alters each person's number of open Chats; people whose number stays are not in it.

@@ -125,9 +125,25 @@ type Message struct {
 	Trimmed    bool // it was too large: only ids, identities, type and time are left
 	Arrived    time.Time
 	AdSource   string
-	Errors     []int // WhatsApp's error codes: the content is unavailable
-	OwnerEpoch int64 // of a reply: the ownership under which it was accepted
+	Errors     []int  // WhatsApp's error codes: the content is unavailable
+	OwnerEpoch int64  // of a reply: the ownership under which it was accepted
+	By         string // of a reply: the person who wrote it, then the Assignee
+	Delivery   Delivery
 }
+
+// Delivery is how far a reply has come; empty for messages that we did not send.
+type Delivery string
+
+// The deliveries. Unknown is a send whose outcome nobody knows: it is not repeated, and WhatsApp's status settles it.
+const (
+	Queued    Delivery = "queued"
+	Sending   Delivery = "sending"
+	Sent      Delivery = "sent"
+	Delivered Delivery = "delivered"
+	ReadBy    Delivery = "read"
+	Failed    Delivery = "failed"
+	Unknown   Delivery = "unknown"
+)
 
 // Arrival is a message on its way into a Chat, with what it tells about the customer. Empty means nothing new.
 type Arrival struct {

@@ -34,6 +34,14 @@ var keyText = base32.HexEncoding.WithPadding(base32.NoPadding)
 // String is the Key as it stands in sort keys and as a Message's public id.
 func (k Key) String() string { return keyText.EncodeToString(k[:]) }
 
+// NewKey is the Key of a message of ours, which WhatsApp has not named yet: its time, and a random mark.
+func NewKey(at time.Time) Key {
+	var k Key
+	binary.BigEndian.PutUint32(k[:], uint32(min(max(at.Unix(), 0), math.MaxUint32)))
+	_, _ = rand.Read(k[timeSize:]) // never fails
+	return k
+}
+
 // ParseKey reads what String wrote.
 func ParseKey(text string) (Key, error) {
 	b, err := keyText.DecodeString(text)

@@ -35,6 +35,7 @@ func (s *Store) Commit(ctx context.Context, change chat.Change) error {
 	for _, person := range sortedKeys(loads) {
 		t.load(person, loads[person], change)
 	}
+	t.needs(change, loads)
 	for _, pool := range change.Leaves() {
 		t.delete(waitingPK(pool), waitingSK(change.Before.Priority, change.Before.WaitingSince, change.Before.ID))
 	}
@@ -95,6 +96,9 @@ func (t *transaction) changeChat(ch chat.Change) {
 			u.set("po", set(after.Pools))
 		}
 	}
+	if ch.Edit != nil {
+		u.customer(*ch.Edit)
+	}
 	id := ch.Before.ID
 	ownerKey, ownerAt, statusKey, statusAt := indexKeys(id, before)
 	ownerKey2, ownerAt2, statusKey2, statusAt2 := indexKeys(id, after)
@@ -105,7 +109,19 @@ func (t *transaction) changeChat(ch chat.Change) {
 	if ch.Arrival != nil {
 		u.arrival(ch.Before, *ch.Arrival)
 	}
-	t.update(t.store.chats, chatPK(id), selfSK, u, asRead(ch.Before))
+	held := asRead(ch.Before)
+	if ch.Seen {
+		held = held.And(lastInAsRead(ch.Before))
+	}
+	t.update(t.store.chats, chatPK(id), selfSK, u, held)
+}
+
+// lastInAsRead holds while the customer wrote nothing newer. An ordinary message raises no epoch.
+func lastInAsRead(c chat.Chat) expression.ConditionBuilder {
+	if c.LastIn.IsZero() {
+		return name("li").AttributeNotExists()
+	}
+	return equals("li", c.LastIn[:])
 }
 
 // asRead holds while nobody changed the Chat's ownership since it was read.
@@ -152,7 +168,35 @@ func (t *transaction) load(person string, n int, ch chat.Change) {
 	default:
 		held = equals("active", true)
 	}
+	for _, need := range ch.Needs {
+		if need.Person == person {
+			held = held.And(able(need))
+		}
+	}
 	t.update(t.store.team, peoplePK, person, u, held)
+}
+
+// needs checks those whom the change needs and whose load stays; one operation a person, whatever they are at once.
+func (t *transaction) needs(ch chat.Change, loads map[string]int) {
+	all := map[string]chat.Need{}
+	for _, need := range ch.Needs {
+		need.Admin = need.Admin || all[need.Person].Admin
+		all[need.Person] = need
+	}
+	for _, person := range sortedKeys(all) {
+		if loads[person] == 0 {
+			t.checkIn(t.store.team, peoplePK, person, able(all[person]))
+		}
+	}
+}
+
+// able holds while the person is active and has a role, or the role Admin.
+func able(n chat.Need) expression.ConditionBuilder {
+	held := equals("active", true)
+	if n.Admin {
+		return held.And(equals("role", string(team.Admin)))
+	}
+	return held.And(name("role").In(expression.Value(string(team.Agent)), expression.Value(string(team.Admin))))
 }
 
 // canTake is the person as chosen: in the pool, online, and below the capacity in force, and unchanged since. The last
@@ -209,13 +253,19 @@ func (t *transaction) update(table, pk, sk string, u *update, held expression.Co
 		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values()}})
 }
 
-func (t *transaction) delete(pk, sk string) {
-	t.items = append(t.items, types.TransactWriteItem{Delete: &types.Delete{TableName: &t.store.chats, Key: key(pk, sk)}})
+func (t *transaction) delete(pk, sk string) { t.deleteFrom(t.store.chats, pk, sk) }
+
+func (t *transaction) deleteFrom(table, pk, sk string) {
+	t.items = append(t.items, types.TransactWriteItem{Delete: &types.Delete{TableName: &table, Key: key(pk, sk)}})
 }
 
 func (t *transaction) check(pk, sk string, held expression.ConditionBuilder) {
+	t.checkIn(t.store.chats, pk, sk, held)
+}
+
+func (t *transaction) checkIn(table, pk, sk string, held expression.ConditionBuilder) {
 	e := t.build(expression.NewBuilder().WithCondition(held))
-	t.items = append(t.items, types.TransactWriteItem{ConditionCheck: &types.ConditionCheck{TableName: &t.store.chats,
+	t.items = append(t.items, types.TransactWriteItem{ConditionCheck: &types.ConditionCheck{TableName: &table,
 		Key: key(pk, sk), ConditionExpression: e.Condition(), ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values()}})
 }
 

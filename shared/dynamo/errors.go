@@ -11,14 +11,19 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
+
+	"chatkeeper/shared/chat"
 )
 
 // ErrRefused: a condition did not hold. Somebody else was first; read again and decide again at once.
 var ErrRefused = errors.New("refused: not as it was read")
 
 // ErrUnsure: the write met a conflict, was throttled, or its outcome is unknown (it may have happened). Read again and
-// decide again after a pause; what happened shows in what is read.
-var ErrUnsure = errors.New("conflict, throttled or outcome unknown")
+// decide again after a pause; what happened shows in what is read. Whoever hands it on to a person tells them to try again.
+var ErrUnsure error = &chat.Error{Code: chat.TryAgain, Detail: "The storage was busy or did not answer."}
+
+// errContended: somebody else was first, each time, until the attempts ran out.
+var errContended error = &chat.Error{Code: chat.TryAgain, Detail: "Others were changing the same thing all the time."}
 
 // outcome sorts a write's error into the three answers a caller can act on: refused, unsure, or a plain failure that
 // trying again does not mend (access denied, a malformed request).

@@ -28,6 +28,11 @@ func (u *update) add(attribute string, value any) {
 	u.n++
 }
 
+func (u *update) take(attribute string, values types.AttributeValue) {
+	u.b = u.b.Delete(name(attribute), expression.Value(values))
+	u.n++
+}
+
 func (u *update) remove(attribute string) {
 	u.b = u.b.Remove(name(attribute))
 	u.n++
@@ -67,6 +72,22 @@ func (u *update) preview(c chat.Chat, k chat.Key, d chat.Direction, text string)
 	u.set("pd", string(d))
 	u.set("pt", text)
 	return true
+}
+
+// customer takes what people say about the customer.
+func (u *update) customer(e chat.Edit) {
+	for attribute, value := range map[string]string{"nm": e.Name, "lg": e.Language} {
+		if value == "" {
+			u.remove(attribute)
+		} else {
+			u.set(attribute, value)
+		}
+	}
+	if len(e.Tags) == 0 {
+		u.remove("tg")
+	} else {
+		u.set("tg", set(e.Tags))
+	}
 }
 
 // unread counts the message: as a mark while there is room, else as the greatest of those beyond.

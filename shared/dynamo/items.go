@@ -128,20 +128,23 @@ type messageItem struct {
 	Errors   []int  `dynamodbav:"er,omitempty"`
 	Arrived  int64  `dynamodbav:"ar"`
 	Accepted int64  `dynamodbav:"oe,omitempty"`
+	By       string `dynamodbav:"by,omitempty"`
+	Delivery string `dynamodbav:"dl,omitempty"`
 }
 
 func newMessageItem(chatID string, m chat.Message) messageItem {
 	return messageItem{PK: chatPK(chatID), SK: messageSK(m.Key), WAMID: m.WAMID, Dir: string(m.Direction), Type: m.Type, Original: m.Original,
 		Text: m.Text, ReplyID: m.ReplyID, AdSource: m.AdSource, Quoted: m.Quoted, Target: m.Target, Content: m.Content,
 		Source: m.Source, Group: m.Group, Forward: m.Forwarded, Trimmed: m.Trimmed,
-		Errors: m.Errors, Arrived: millis(m.Arrived), Accepted: m.OwnerEpoch}
+		Errors: m.Errors, Arrived: millis(m.Arrived), Accepted: m.OwnerEpoch, By: m.By, Delivery: string(m.Delivery)}
 }
 
 func (it messageItem) message() (chat.Message, error) {
 	key, err := chat.ParseKey(it.SK[len(messagePrefix):])
 	return chat.Message{Key: key, WAMID: it.WAMID, Direction: chat.Direction(it.Dir), Type: it.Type, Original: it.Original, Text: it.Text,
 		ReplyID: it.ReplyID, AdSource: it.AdSource, Quoted: it.Quoted, Target: it.Target, Content: it.Content,
-		Source: it.Source, Group: it.Group, Forwarded: it.Forward, Trimmed: it.Trimmed, Errors: it.Errors, Arrived: fromMillis(it.Arrived), OwnerEpoch: it.Accepted}, err
+		Source: it.Source, Group: it.Group, Forwarded: it.Forward, Trimmed: it.Trimmed, Errors: it.Errors, Arrived: fromMillis(it.Arrived), OwnerEpoch: it.Accepted,
+		By: it.By, Delivery: chat.Delivery(it.Delivery)}, err
 }
 
 // historyItem keeps the decision as one JSON text: it is written once, read whole, and never searched.
@@ -167,7 +170,11 @@ func newHistoryItem(chatID string, e chat.Event) (historyItem, error) {
 		Status: string(e.Status), From: e.From, Owner: e.Owner, ByKind: string(e.By.Kind), By: e.By.ID, ByName: e.By.Name,
 		Note: e.Note, Routed: e.Routed}
 	if e.Decision != nil {
-		text, err := json.Marshal(e.Decision)
+		d := *e.Decision
+		if d.RulesVersion == chat.ByHand {
+			d.RulesVersion = 0 // no rules sent the Chat there
+		}
+		text, err := json.Marshal(d)
 		if err != nil {
 			return it, fmt.Errorf("decision of chat %s: %w", chatID, err)
 		}

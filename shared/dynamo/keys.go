@@ -3,6 +3,7 @@ package dynamo
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"chatkeeper/shared/assign"
@@ -22,6 +23,7 @@ import (
 //	delivery status of a message of ours  C#chat         D#mark                           Chat and the message's WhatsApp id, hashed
 //	waiting entry                         W#pool         priority#since#chat              pool, in the order of service
 //	directory of pools with waiting Chats WP             pool                             all of them, for somebody who comes online
+//	reply by its Idempotency-Key          I#person#key   0                                the person's key; gone after 24 h
 //	index byOwner                         owner#status   opened or closed, ms             a person's Chats, newest first
 //	index byStatus                        status#shard   opened, ms                       all Chats of a status, newest first; shards are merged
 //
@@ -29,16 +31,23 @@ import (
 //
 //	person                                P              personId                         one; all (the roster)
 //	index byChange (local)                P              changed, ms                      who changed since, strongly consistent
+//	whose an e-mail is                    MAIL           e-mail, lower case               the verified e-mail of a token
+//	whose a token's subject is            SUB            issuer#subject                   every request, cached
+//	marker that the first Admin was made  F              0                                a verified e-mail that is nobody's
 //	pointer to the rules in force         R              0                                every routing
 //	rules version                         R              V#version                        one
 //	team, department, number, calendar    S              T#id, D#id, N#id, H#id           all of them, when the pointer's revision changed
 const (
 	peoplePK    = "P"
+	mailPK      = "MAIL"
+	subjectPK   = "SUB"
 	rulesPK     = "R"
 	rulesNowSK  = "0"
 	settingsPK  = "S"
 	directoryPK = "WP"
 	selfSK      = "0"
+
+	firstAdminPK = "F"
 
 	teamPrefix       = "T#"
 	departmentPrefix = "D#"
@@ -51,16 +60,20 @@ const (
 	historyPrefix  = "H#"
 	deliveryPrefix = "D#"
 	versionPrefix  = "V#"
+	oncePrefix     = "I#"
 
 	// statusShards spreads the two lists of all Chats. A list is read with one request a shard.
 	statusShards = 8
 )
 
-func chatPK(id string) string        { return chatPrefix + id }
-func messageSK(k chat.Key) string    { return messagePrefix + k.String() }
-func deliverySK(m chat.Mark) string  { return deliveryPrefix + fmt.Sprintf("%x", m[:]) }
-func waitingPK(pool string) string   { return waitingPrefix + pool }
-func versionSK(version int64) string { return fmt.Sprintf("%s%08d", versionPrefix, version) }
+func chatPK(id string) string                 { return chatPrefix + id }
+func messageSK(k chat.Key) string             { return messagePrefix + k.String() }
+func deliverySK(m chat.Mark) string           { return deliveryPrefix + fmt.Sprintf("%x", m[:]) }
+func mailSK(email string) string              { return strings.ToLower(email) }
+func waitingPK(pool string) string            { return waitingPrefix + pool }
+func versionSK(version int64) string          { return fmt.Sprintf("%s%08d", versionPrefix, version) }
+func subjectSK(issuer, subject string) string { return issuer + "#" + subject }
+func oncePK(person, key string) string        { return oncePrefix + person + "#" + key }
 func historySK(epoch int64, n string) string {
 	return fmt.Sprintf("%s%010d#%s", historyPrefix, epoch, n)
 }

@@ -1,6 +1,7 @@
 package dynamo
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -58,9 +59,13 @@ func TestItemsStayWithinOneKilobyte(t *testing.T) {
 	at := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 	secret := chat.Secret("s")
 	id := secret.UserAddress("100000000000001", "US.13491208655302741918")
+	var tags []string
+	for i := range assign.MaxTags {
+		tags = append(tags, fmt.Sprintf("%0*d", chat.MaxTags/assign.MaxTags, i))
+	}
 	c := chat.Chat{ID: id, Number: "100000000000001",
 		Customer: chat.Customer{UserID: "US.13491208655302741918", Phone: "971501234567890", Username: strings.Repeat("u", 35),
-			Profile: strings.Repeat("ع", 20), Name: strings.Repeat("n", 40), Language: "ar", Country: "AE", Tags: []string{"vip-customer", "wholesale"}},
+			Profile: strings.Repeat("ع", 20), Name: strings.Repeat("n", chat.MaxName), Language: "ar", Country: "AE", Tags: tags},
 		Ownership: chat.Ownership{Status: chat.Open, Epoch: 1234, OwnerEpoch: 1234, OpenedAt: at, ClosedAt: at,
 			Pools: []string{"team:customer-support;languages=ar,en"}, WaitingSince: at, Priority: assign.Normal, RulesVersion: 1234, Routed: 1234},
 		Inbox: chat.Inbox{LastIn: secret.Key(at.Unix(), "x"), More: secret.Key(at.Unix(), "y"),
@@ -88,10 +93,14 @@ func TestItemsStayWithinOneKilobyte(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	owned := c
-	owned.Ownership = assigned.After
 	text := chat.Message{Key: c.LastIn, WAMID: "wamid." + strings.Repeat("A", 90), Direction: chat.In, Type: "text",
 		Text: strings.Repeat("t", 600), Arrived: at}
+	reply, err := c.Replies(at, people[0].ID, chat.NewKey(at), chat.Message{Type: "text", Text: strings.Repeat("t", 600), Quoted: text.WAMID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	owned := c
+	owned.Ownership = assigned.After
 	for name, it := range map[string]any{
 		"a waiting Chat with everything": newChatItem(c),
 		"an owned Chat with everything":  newChatItem(owned),
@@ -99,6 +108,8 @@ func TestItemsStayWithinOneKilobyte(t *testing.T) {
 		"a person":                       newPersonItem(person, at),
 		"a waiting entry":                newEntryItem(chat.Entry{Chat: id, Pool: c.Pools[0], Priority: assign.Normal, Since: at, Strategy: assign.LeastLoaded, RuleID: decision.RuleID, RuleName: decision.RuleName, RulesVersion: 1, Routed: 1, Epoch: 1, Message: c.LastIn}),
 		"a text of 600 bytes":            newMessageItem(id, text),
+		"a reply of 600 bytes":           newMessageItem(id, reply),
+		"a known Idempotency-Key":        onceItem{PK: oncePK(people[0].ID, strings.Repeat("k", 255)), SK: selfSK, Digest: make([]byte, 32), Message: reply.Key[:], Expires: at.Unix()},
 		"an alias":                       chatItem{PK: chatPK(id), SK: selfSK, To: id, Since: c.LastIn[:]},
 	} {
 		item, err := marshal(it)

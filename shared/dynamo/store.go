@@ -32,6 +32,7 @@ package dynamo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -49,6 +50,8 @@ type Store struct {
 
 	mu    sync.Mutex
 	rules *InForce // of the newest pointer seen
+
+	signIns signIns
 }
 
 // New returns a Store over two existing tables.
@@ -74,6 +77,9 @@ func (s *Store) get(ctx context.Context, table, pk, sk string, strong bool) (Ite
 
 // Chat reads one Chat, strongly consistent. It returns nil if there is none; a merged Chat is returned as it is.
 func (s *Store) Chat(ctx context.Context, id string) (*chat.Chat, error) {
+	if len(id) > maxID {
+		return nil, nil
+	}
 	item, err := s.get(ctx, s.chats, chatPK(id), selfSK, true)
 	if err != nil || item == nil {
 		return nil, err
@@ -85,6 +91,9 @@ func (s *Store) Chat(ctx context.Context, id string) (*chat.Chat, error) {
 	c := it.chat()
 	return &c, nil
 }
+
+// maxID is longer than any id of ours. What is longer comes from outside, leads nowhere, and DynamoDB would refuse the key.
+const maxID = 256
 
 // attempts bounds every loop of reading and deciding again. Contention on one Chat or person is a handful of writers;
 // whoever is refused this often fails, and the queue delivers again.
@@ -115,7 +124,12 @@ func (s *Store) Update(ctx context.Context, id string, decide func(chat.Chat) (*
 			return *c, fmt.Errorf("%w (%w)", last, err)
 		}
 	}
-	return chat.Chat{}, fmt.Errorf("chat %s after %d attempts: %w", id, attempts, last)
+	return chat.Chat{}, exhausted("chat "+id, last)
+}
+
+// exhausted is the answer when attempts run out: it tells a person to try again, and a queue to deliver again.
+func exhausted(what string, last error) error {
+	return fmt.Errorf("%s after %d attempts: %w", what, attempts, errors.Join(errContended, last))
 }
 
 func key(pk, sk string) Item { return Item{"pk": str(pk), "sk": str(sk)} }

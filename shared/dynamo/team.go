@@ -2,7 +2,6 @@ package dynamo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"chatkeeper/shared/chat"
 	"chatkeeper/shared/team"
 )
 
@@ -38,19 +38,37 @@ func (s *Store) Person(ctx context.Context, id string) (*team.Person, error) {
 	return &p, nil
 }
 
-// AddPerson stores somebody new. ErrRefused: the id is taken.
+// AddPerson stores somebody new, and the e-mail that they sign in with. ErrRefused: the id or the e-mail is taken.
 func (s *Store) AddPerson(ctx context.Context, p team.Person, now time.Time) error {
-	item, err := marshal(newPersonItem(p, now))
-	if err != nil {
-		return err
+	t := transaction{store: s}
+	t.put(s.team, newPersonItem(p, now), absent())
+	if p.Email != "" {
+		t.put(s.team, mailItem{PK: mailPK, SK: mailSK(p.Email), Person: p.ID}, absent())
 	}
-	e, err := expression.NewBuilder().WithCondition(*absent()).Build()
-	if err != nil {
-		return err
+	if err := t.commit(ctx); err != nil {
+		return fmt.Errorf("add person %s: %w", p.ID, err)
 	}
-	_, err = s.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.team, Item: item, ConditionExpression: e.Condition(),
-		ExpressionAttributeNames: e.Names()})
-	return outcome("add person "+p.ID, err)
+	return nil
+}
+
+// mailItem tells whose an e-mail is. An e-mail is one person's at most.
+type mailItem struct {
+	PK     string `dynamodbav:"pk"`
+	SK     string `dynamodbav:"sk"`
+	Person string `dynamodbav:"person"`
+	// The person is bound to this subject of this issuer; absent before the first sign-in.
+	Issuer  string `dynamodbav:"issuer,omitempty"`
+	Subject string `dynamodbav:"subject,omitempty"`
+}
+
+// PersonByMail reads whose an e-mail is, strongly consistent; empty if it is nobody's.
+func (s *Store) PersonByMail(ctx context.Context, email string) (string, error) {
+	item, err := s.get(ctx, s.team, mailPK, mailSK(email), true)
+	if err != nil || item == nil {
+		return "", err
+	}
+	it, err := unmarshal[mailItem](item)
+	return it.Person, err
 }
 
 // UpdatePerson changes a person: it reads them (strongly), lets edit change what it likes but the id and the load, and
@@ -81,7 +99,7 @@ func (s *Store) UpdatePerson(ctx context.Context, id string, now time.Time, edit
 			return *read, fmt.Errorf("%w (%w)", last, err)
 		}
 	}
-	return team.Person{}, fmt.Errorf("person %s after %d attempts: %w", id, attempts, last)
+	return team.Person{}, exhausted("person "+id, last)
 }
 
 func (s *Store) savePerson(ctx context.Context, read, edited team.Person, now time.Time) error {
@@ -101,7 +119,11 @@ func (s *Store) savePerson(ctx context.Context, read, edited team.Person, now ti
 	becomeSet(u, "teams", read.Teams, edited.Teams)
 	u.add("changed", 1)
 	u.set("changedAt", sortable(now))
-	e, err := expression.NewBuilder().WithUpdate(u.b).WithCondition(equals("changed", read.Changed)).Build()
+	held := equals("changed", read.Changed)
+	if mailSK(read.Email) != mailSK(edited.Email) {
+		return s.saveMail(ctx, read, edited, u, held)
+	}
+	e, err := expression.NewBuilder().WithUpdate(u.b).WithCondition(held).Build()
 	if err != nil {
 		return err
 	}
@@ -109,6 +131,19 @@ func (s *Store) savePerson(ctx context.Context, read, edited team.Person, now ti
 		UpdateExpression: e.Update(), ConditionExpression: e.Condition(),
 		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values()})
 	return outcome("change person "+read.ID, err)
+}
+
+// saveMail changes a person together with what leads to them. ErrRefused also when the e-mail is another's.
+func (s *Store) saveMail(ctx context.Context, read, edited team.Person, u *update, held expression.ConditionBuilder) error {
+	t := transaction{store: s}
+	t.update(s.team, peoplePK, read.ID, u, held)
+	if read.Email != "" {
+		t.deleteFrom(s.team, mailPK, mailSK(read.Email))
+	}
+	if edited.Email != "" {
+		t.put(s.team, mailItem{PK: mailPK, SK: mailSK(edited.Email), Person: edited.ID}, absent())
+	}
+	return t.commit(ctx)
 }
 
 func becomeSet(u *update, attribute string, before, after []string) {
@@ -122,7 +157,7 @@ func becomeSet(u *update, attribute string, before, after []string) {
 }
 
 // ErrNoPerson: nobody has this id.
-var ErrNoPerson = errors.New("no such person")
+var ErrNoPerson error = &chat.Error{Code: chat.NoSuchPerson}
 
 // ErrNoChat: no Chat has this id.
-var ErrNoChat = errors.New("no such chat")
+var ErrNoChat error = &chat.Error{Code: chat.NoSuchChat}

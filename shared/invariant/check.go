@@ -47,7 +47,7 @@ type Breach struct {
 
 func (b Breach) String() string { return fmt.Sprintf("%s %v: %s", b.Invariant, b.IDs, b.Says) }
 
-// Check reports every breach of I1 to I6 and I8. For I6, a Chat counts as committed before another was served only if
+// Check reports every breach of I1 to I8. For I6, a Chat counts as committed before another was served only if
 // it entered the pool at least slack earlier: the times that are compared were taken before the writes they belong to.
 func Check(s Snapshot, slack time.Duration) []Breach {
 	c := checker{Snapshot: s, slack: slack,
@@ -72,6 +72,7 @@ func Check(s Snapshot, slack time.Duration) []Breach {
 	c.messages()
 	c.waiting()
 	c.order()
+	c.replies()
 	c.identities()
 	return c.breaches
 }
@@ -287,7 +288,7 @@ func (c *checker) order() {
 				continue
 			}
 			since := now.since
-			if e.Type != chat.Routed {
+			if e.Type != chat.Routed && !(e.Type == chat.Reassigned && in.pool != "") { // passed on while it waited
 				since = e.At
 			}
 			if e.Type == chat.Assigned {
@@ -313,6 +314,31 @@ func (c *checker) order() {
 					c.breach("I6", []string{in.pool, later.chat, earlier.chat}, "was served before a Chat that had waited longer")
 				}
 			}
+		}
+	}
+}
+
+// replies is I7, as far as tables can tell: a reply was accepted in an ownership that there was, of the person who wrote
+// it. That it had not ended yet is for the transaction to hold, and for histories
+// of concurrent calls to show.
+func (c *checker) replies() {
+	for _, m := range c.Messages {
+		if m.Direction != chat.Out || m.Source != "" {
+			continue
+		}
+		ids := []string{m.Chat, m.Key.String(), m.By}
+		i := slices.IndexFunc(c.events[m.Chat], func(e chat.Event) bool { return e.Type.Changes() && e.Epoch == m.OwnerEpoch })
+		if i < 0 {
+			c.breach("I7", ids, "a reply was accepted in an ownership (epoch %d) that never began", m.OwnerEpoch)
+			continue
+		}
+		switch e := c.events[m.Chat][i]; {
+		case e.Type == chat.ClosedBy:
+			c.breach("I7", ids, "a reply was accepted in an ownership that began with closing, at epoch %d", m.OwnerEpoch)
+		case m.By == "" || e.Owner != m.By:
+			c.breach("I7", append(ids, e.Owner), "a reply was accepted of somebody who was not the Assignee at epoch %d", m.OwnerEpoch)
+		case m.Delivery == "":
+			c.breach("I7", ids, "a reply has no delivery")
 		}
 	}
 }

@@ -62,3 +62,6 @@ func (p Person) Online(now time.Time) bool {
 func (p Person) CanTake(now time.Time) bool {
 	return p.Active && p.Online(now) && p.OpenChats < p.Limit
 }
+
+// MayAct reports whether the person may do anything here, and so own Chats: active, and with a role.
+func (p Person) MayAct() bool { return p.Active && (p.Role == Agent || p.Role == Admin) }

@@ -28,23 +28,28 @@ type Settings struct {
 	Folder    string // CHATKEEPER_DATA: where the data is
 	API       int    // CHATKEEPER_API_PORT
 	WhatsApp  int    // CHATKEEPER_WHATSAPP_PORT: the phone page
+	OIDC      int    // CHATKEEPER_OIDC_PORT: the issuer of tokens
 	DynamoDB  int    // CHATKEEPER_DYNAMODB_PORT
 	ElasticMQ int    // CHATKEEPER_ELASTICMQ_PORT
 }
 
 // ReadSettings reads them from the environment.
 func ReadSettings() (Settings, error) {
-	s := Settings{Folder: ".local", API: 8080, WhatsApp: 8081, DynamoDB: 8000, ElasticMQ: 9324}
+	s := Settings{Folder: ".local", API: 8080, WhatsApp: 8081, OIDC: 8082, DynamoDB: 8000, ElasticMQ: 9324}
 	if folder := os.Getenv("CHATKEEPER_DATA"); folder != "" {
 		s.Folder = folder
 	}
 	return s, errors.Join(
 		readPort("CHATKEEPER_API_PORT", &s.API),
 		readPort("CHATKEEPER_WHATSAPP_PORT", &s.WhatsApp),
+		readPort("CHATKEEPER_OIDC_PORT", &s.OIDC),
 		readPort("CHATKEEPER_DYNAMODB_PORT", &s.DynamoDB),
 		readPort("CHATKEEPER_ELASTICMQ_PORT", &s.ElasticMQ),
 	)
 }
+
+// IssuerURL is how the local issuer's tokens spell it: by name, as a browser reaches it.
+func (s Settings) IssuerURL() string { return "http://localhost:" + strconv.Itoa(s.OIDC) }
 
 func readPort(variable string, to *int) error {
 	text := os.Getenv(variable)

@@ -195,6 +195,9 @@ var attributes = map[string][]string{
 	queueType:    {"", "Arn", "QueueName"},
 	functionType: {"", "Arn"},
 	apiType:      {"", "ApiEndpoint"},
+
+	userPoolType:       {""},
+	userPoolClientType: {""},
 }
 
 func (d *document) reference(line int, id, attribute string) Text {

@@ -26,19 +26,34 @@ const (
 	secretType   = "AWS::SecretsManager::Secret" // its value is "local-" and its logical id
 )
 
+// A user pool is not run, but functions may be told its name.
+const (
+	userPoolType       = "AWS::Cognito::UserPool"
+	userPoolClientType = "AWS::Cognito::UserPoolClient"
+)
+
 // ignoredTypes mean nothing on a laptop; their properties are not looked at.
 var ignoredTypes = []string{
 	"AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm", "AWS::CloudWatch::Dashboard",
 	"AWS::Logs::LogGroup", "AWS::Logs::MetricFilter",
 	"AWS::SNS::Topic", "AWS::SNS::TopicPolicy", "AWS::SNS::Subscription",
 	"AWS::SQS::QueuePolicy",
+	userPoolType, userPoolClientType, "AWS::Cognito::UserPoolUser", "AWS::Cognito::UserPoolDomain",
 }
 
 // localParameters are the values on a laptop of parameters that have no default. They are no secrets.
 var localParameters = map[string]string{
 	"AppSecret":   "local-app-secret",
 	"VerifyToken": "local-verify-token",
+	"Issuer":      LocalIssuer,
+	"Audience":    LocalAudience,
 }
+
+// LocalIssuer is the OIDC issuer on a laptop, on its usual port, and LocalAudience what its tokens are for.
+const (
+	LocalIssuer   = "http://localhost:8082"
+	LocalAudience = "chatkeeper"
+)
 
 // Load reads the template in file. Overrides give parameters other values than the local or default ones; one that the
 // template doesn't have is an error.
@@ -79,7 +94,7 @@ func (d *document) read(root *yaml.Node, overrides map[string]string) *Template 
 		switch key.Value {
 		case "Parameters", "Conditions", "Globals", "Resources":
 			sections[key.Value] = item
-		case "AWSTemplateFormatVersion", "Transform", "Description", "Metadata", "Outputs":
+		case "AWSTemplateFormatVersion", "Transform", "Description", "Metadata", "Outputs", "Rules":
 		default:
 			d.fail(key.Line, "the section %s is not supported by the local stack", key.Value)
 		}

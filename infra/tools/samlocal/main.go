@@ -48,7 +48,7 @@ func run(ctx context.Context, args []string) (exitCode int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	t, err := template.Load(templateFile, nil)
+	t, err := template.Load(templateFile, map[string]string{"Issuer": stack.IssuerURL()})
 	if err != nil {
 		return 1, err
 	}
@@ -68,11 +68,16 @@ func run(ctx context.Context, args []string) (exitCode int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	// The AWS SDK reads its endpoints from these.
+	issuer, err := b.reachable(stack.OIDC)
+	if err != nil {
+		return 1, err
+	}
+	// The AWS SDK reads its endpoints from these, and whoever verifies tokens where the issuer's keys are.
 	endpoints := map[string]string{
 		"AWS_ENDPOINT_URL_DYNAMODB":         "http://" + dynamoDB,
 		"AWS_ENDPOINT_URL_DYNAMODB_STREAMS": "http://" + dynamoDB,
 		"AWS_ENDPOINT_URL_SQS":              "http://" + elasticMQ,
+		"ISSUER_ADDRESS":                    issuer,
 	}
 	if err := writeEnvironment(environmentFile, values, endpoints); err != nil {
 		return 1, err

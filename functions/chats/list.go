@@ -1,0 +1,249 @@
+package main
+
+import (
+	"context"
+	"net/url"
+	"slices"
+	"strings"
+
+	"chatkeeper/shared/assign"
+	"chatkeeper/shared/chat"
+	"chatkeeper/shared/dynamo"
+	"chatkeeper/shared/httpapi"
+)
+
+// Chats a page.
+const (
+	usualChats = 50
+	mostChats  = 100
+)
+
+// filter says which Chats a list has. Exactly one of its parts decides where they are read: query, waiting, assignee, or
+// none of them for all Chats.
+type filter struct {
+	query    string
+	waiting  bool
+	team     string // of waiting
+	assignee string
+	statuses []chat.Status
+}
+
+// at is where a page begins. Section is how many statuses of a person's list are done; Opened is set while their open Chats
+// stand by last message: no Chat opened later belongs to the list that was begun.
+type at struct {
+	Section int          `json:"s,omitempty"`
+	Place   dynamo.Place `json:"p"`
+	Opened  int64        `json:"o,omitempty"`
+}
+
+func (h *chats) list(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
+	if err := httpapi.CheckQuery(r, "status", "assignee", "team", "q", "limit", "cursor"); err != nil {
+		return nil, err
+	}
+	f, err := parseFilter(r)
+	if err != nil {
+		return nil, err
+	}
+	limit, err := httpapi.ParseLimit(r, usualChats, mostChats)
+	if err != nil {
+		return nil, err
+	}
+	var from at
+	if r.Query.Has("cursor") {
+		if err := h.cursors.Open(f.key(), r.Query.Get("cursor"), &from); err != nil {
+			return nil, err
+		}
+	}
+	found, next, err := h.page(ctx, f, from, limit)
+	if err != nil {
+		return nil, err
+	}
+	owners := make([]string, len(found))
+	for i, c := range found {
+		owners[i] = c.Owner
+	}
+	names, err := h.names.Names(ctx, owners...)
+	if err != nil {
+		return nil, err
+	}
+	answer := httpapi.List[httpapi.ShownChat]{Items: []httpapi.ShownChat{}}
+	for _, c := range found {
+		answer.Items = append(answer.Items, httpapi.ShowChat(c, r.Person, names, r.Now))
+	}
+	if next != (at{}) {
+		answer.NextCursor = h.cursors.Seal(f.key(), next)
+	}
+	return &httpapi.Response{Body: answer}, nil
+}
+
+func badRequest(detail string) error { return &chat.Error{Code: chat.BadRequest, Detail: detail} }
+
+// parseFilter reads which Chats are asked for. What can't be together is refused: a filter that is left out of account
+// would show Chats that nobody asked for.
+func parseFilter(r *httpapi.Request) (filter, error) {
+	f := filter{query: strings.TrimSpace(r.Query.Get("q")), team: r.Query.Get("team"), assignee: r.Query.Get("assignee"), statuses: []chat.Status{chat.Open}}
+	for _, name := range []string{"q", "team", "assignee", "status"} {
+		if value := r.Query.Get(name); r.Query.Has(name) && (value == "" || len(value) > maxID) {
+			return f, badRequest(name + " must have 1 to 128 bytes.")
+		}
+	}
+	if r.Query.Has("status") {
+		f.statuses = nil
+		for word := range strings.SplitSeq(r.Query.Get("status"), ",") {
+			s := chat.Status(word)
+			if s != chat.Open && s != chat.Closed || slices.Contains(f.statuses, s) {
+				return f, badRequest("status must be open, closed, or both with a comma between them.")
+			}
+			f.statuses = append(f.statuses, s)
+		}
+		slices.SortFunc(f.statuses, func(a, b chat.Status) int { return strings.Compare(string(b), string(a)) }) // open first
+	}
+	if f.query != "" && (f.team != "" || f.assignee != "" || r.Query.Has("status")) {
+		return f, badRequest("q finds a customer, whatever their Chat's status; it stands alone.")
+	}
+	if f.assignee == "me" {
+		f.assignee = r.Person.ID
+	}
+	f.waiting = f.assignee == "none" || f.team != ""
+	if f.waiting && f.assignee != "" && f.assignee != "none" {
+		return f, badRequest("team lists the Chats that wait for a team; nobody is their assignee.")
+	}
+	if f.waiting && !slices.Equal(f.statuses, []chat.Status{chat.Open}) {
+		return f, badRequest("Only open Chats wait: leave status out, or say open.")
+	}
+	return f, nil
+}
+
+// key names the list that a cursor belongs to.
+func (f filter) key() string {
+	v := url.Values{"q": {f.query}, "team": {f.team}, "assignee": {f.assignee}}
+	for _, s := range f.statuses {
+		v.Add("status", string(s))
+	}
+	return "GET /v1/chats?" + v.Encode()
+}
+
+// page reads a page of the list, and where the next begins; a zero at when there is none.
+func (h *chats) page(ctx context.Context, f filter, from at, limit int) ([]chat.Chat, at, error) {
+	switch {
+	case f.query != "":
+		found, err := h.search(ctx, f.query)
+		return found, at{}, err
+	case f.waiting:
+		pools, err := h.pools(ctx, f.team)
+		if err != nil {
+			return nil, at{}, err
+		}
+		page, err := h.store.WaitingChats(ctx, pools, from.Place, limit)
+		return page.Chats, at{Place: page.Next}, err
+	case f.assignee != "":
+		return h.ofPerson(ctx, f, from, limit)
+	}
+	page, err := h.store.ChatsIn(ctx, f.statuses, from.Place, limit)
+	return page.Chats, at{Place: page.Next}, err
+}
+
+// pools are the listed pools of a team, or all of them. A Chat stands in the list from when its pool was first served in
+// vain: before that, somebody may be about to get it.
+func (h *chats) pools(ctx context.Context, teamID string) ([]string, error) {
+	listed, err := h.store.Directory(ctx)
+	if teamID == "" || err != nil {
+		return listed, err
+	}
+	return slices.DeleteFunc(listed, func(text string) bool {
+		p, err := assign.ParsePool(text)
+		return err != nil || p.Team != teamID
+	}), nil
+}
+
+// ofPerson lists a person's open Chats, then the closed ones, as far as both are asked for.
+func (h *chats) ofPerson(ctx context.Context, f filter, from at, limit int) ([]chat.Chat, at, error) {
+	var found []chat.Chat
+	for from.Section < len(f.statuses) {
+		status := f.statuses[from.Section]
+		read := h.byTime
+		if status == chat.Open && (from.Opened != 0 || from.Place == (dynamo.Place{})) {
+			read = h.byLastMessage
+		}
+		some, next, err := read(ctx, f.assignee, status, from, limit-len(found))
+		if err != nil {
+			return nil, at{}, err
+		}
+		found = append(found, some...)
+		if next != (at{}) {
+			return found, next, nil
+		}
+		if from = (at{Section: from.Section + 1}); len(found) == limit && from.Section < len(f.statuses) {
+			return found, from, nil
+		}
+	}
+	return found, at{}, nil
+}
+
+func (h *chats) byTime(ctx context.Context, personID string, status chat.Status, from at, limit int) ([]chat.Chat, at, error) {
+	page, err := h.store.ChatsOf(ctx, personID, status, from.Place, limit)
+	if err != nil || page.Next == (dynamo.Place{}) {
+		return page.Chats, at{}, err
+	}
+	return page.Chats, at{Section: from.Section, Place: page.Next}, nil
+}
+
+// byLastMessage lists open Chats by their last message, and falls back to the time of opening for somebody who has very
+// many. Which of the two it is stays so for all pages of a list.
+func (h *chats) byLastMessage(ctx context.Context, personID string, status chat.Status, from at, limit int) ([]chat.Chat, at, error) {
+	all, few, err := h.store.RecentChatsOf(ctx, personID, from.Opened)
+	if err != nil {
+		return nil, at{}, err
+	}
+	if !few && from.Opened == 0 {
+		return h.byTime(ctx, personID, status, from, limit)
+	}
+	for _, c := range all {
+		if opened := c.OpenedAt.UnixMilli(); from.Place == (dynamo.Place{}) && opened > from.Opened {
+			from.Opened = opened
+		}
+	}
+	rest := slices.DeleteFunc(all, func(c chat.Chat) bool { return !dynamo.LastMessagePlace(c).Behind(from.Place) })
+	if len(rest) <= limit {
+		return rest, at{}, nil
+	}
+	rest = rest[:limit]
+	return rest, at{Section: from.Section, Place: dynamo.LastMessagePlace(rest[limit-1]), Opened: from.Opened}, nil
+}
+
+// search finds the Chats of one customer, one for each business number, by the exact phone number, with or without what
+// people write between digits, or by WhatsApp's user id.
+func (h *chats) search(ctx context.Context, query string) ([]chat.Chat, error) {
+	names, err := h.names.Names(ctx)
+	if err != nil {
+		return nil, err
+	}
+	address := h.secret.UserAddress
+	if digits, ok := phone(query); ok {
+		query, address = digits, h.secret.PhoneAddress
+	}
+	var addresses []string
+	for number := range names.Numbers {
+		addresses = append(addresses, address(number, query))
+	}
+	if len(addresses) > mostChats {
+		addresses = addresses[:mostChats]
+	}
+	return h.store.ChatsAt(ctx, addresses)
+}
+
+// phone reads digits out of a number as people write it.
+func phone(text string) (string, bool) {
+	digits := strings.Map(func(c rune) rune {
+		if strings.ContainsRune("+ -().\u00a0", c) {
+			return -1
+		}
+		return c
+	}, text)
+	for _, c := range digits {
+		if c < '0' || c > '9' {
+			return "", false
+		}
+	}
+	return digits, digits != ""
+}

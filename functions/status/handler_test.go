@@ -1,0 +1,55 @@
+package main
+
+import (
+	"fmt"
+	"testing"
+
+	"chatkeeper/shared/chat"
+)
+
+// S11, S17, S18: who may close and open a Chat, what it takes, and what comes of it.
+func TestStatus(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.opens("US.1", "amira")
+	waiting := w.opens("US.2", "")
+	for _, test := range []struct {
+		what, who, chat, body string
+		want                  chat.Code
+		status                chat.Status
+		epoch                 int64
+	}{
+		{"no team member's", "bruno", c.ID, `{"status":"closed"}`, chat.NotAssignee, chat.Open, 2},
+		{"no Admin's", "alex", c.ID, `{"status":"closed"}`, chat.AdminNotOwner, chat.Open, 2},
+		{"an open one", "amira", c.ID, `{"status":"open"}`, "", chat.Open, 2},
+		{"another status", "amira", c.ID, `{"status":"merged"}`, chat.Invalid, chat.Open, 2},
+		{"no status", "amira", c.ID, `{}`, chat.Invalid, chat.Open, 2},
+		{"nonsense", "amira", c.ID, `[]`, chat.BadRequest, chat.Open, 2},
+		{"something else", "amira", c.ID, `{"status":"closed","x":1}`, chat.Invalid, chat.Open, 2},
+		{"seen at another epoch", "amira", c.ID, `{"status":"closed","ifEpoch":1}`, chat.Stale, chat.Open, 2},
+		{"seen before the customer wrote", "amira", c.ID, `{"status":"closed","ifSeenUpTo":"2026-01-01T00:00:00Z"}`, chat.NewMessage, chat.Open, 2},
+		{"seen something else", "amira", c.ID, `{"status":"closed","ifSeenUpTo":"yesterday"}`, chat.Invalid, chat.Open, 2},
+		{"a Chat that is not there", "amira", "x/../%00", `{"status":"closed"}`, chat.NoSuchChat, chat.Open, 2},
+		{"closed", "amira", c.ID, fmt.Sprintf(`{"status":"closed","ifEpoch":2,"ifSeenUpTo":%q}`, c.LastIn), "", chat.Closed, 3},
+		{"closed again", "amira", c.ID, `{"status":"closed"}`, "", chat.Closed, 3},
+		{"opened by another", "bruno", c.ID, `{"status":"open"}`, chat.NotAssignee, chat.Closed, 3},
+		{"opened", "amira", c.ID, `{"status":"open"}`, "", chat.Open, 4},
+		{"seen by the Chat's lastIn", "amira", c.ID, fmt.Sprintf(`{"status":"closed","ifSeenUpTo":%q}`, c.LastIn.Time().Format("2006-01-02T15:04:05Z")), "", chat.Closed, 5},
+	} {
+		got, shown := w.asks(test.who, test.chat, test.body)
+		if got != test.want {
+			t.Errorf("%s: %q %v, want %q", test.what, got, shown, test.want)
+		}
+		now := w.chat(c.ID)
+		if now.Status != test.status || now.Epoch != test.epoch || now.Owner != "amira" {
+			t.Errorf("%s: it is %s of %s at %d, want %s at %d", test.what, now.Status, now.Owner, now.Epoch, test.status, test.epoch)
+		}
+		if got == "" && (shown["status"] != string(test.status) || shown["epoch"] != float64(test.epoch)) {
+			t.Errorf("%s: the answer shows %v at %v", test.what, shown["status"], shown["epoch"])
+		}
+	}
+	if got, _ := w.asks("amira", waiting.ID, `{"status":"closed"}`); got != chat.NotAssignee {
+		t.Errorf("a waiting Chat: %q", got)
+	}
+	w.checked()
+}

@@ -1,0 +1,288 @@
+package dynamo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"chatkeeper/shared/chat"
+	"chatkeeper/shared/team"
+)
+
+// Cast is who takes part in a change, by id, as read with the Chat. Who does not exist is not in it.
+type Cast map[string]team.Person
+
+// Act is the way in which a person changes a Chat: Update, with the people that decide has to know read together with
+// the Chat, each time anew. What decide concluded from them must stand in the change's Needs, so that it is asked again
+// by the transaction. It returns the Chat as the change left it, or as it was if there was nothing to do.
+//
+// Success means done, once: when the outcome of an attempt stayed unknown, the history tells whether it happened. An
+// error says that it was refused (decide's error), or with [chat.TryAgain] that nobody knows; to repeat it is safe.
+func (s *Store) Act(ctx context.Context, chatID string, people []string, decide func(chat.Chat, Cast) (*chat.Change, error)) (chat.Chat, error) {
+	var last error
+	var open []chat.Event // of attempts whose outcome is unknown
+	for n := range attempts {
+		r, err := s.scene(ctx, chatID, people, nil)
+		if err != nil {
+			return chat.Chat{}, err
+		}
+		if done, err := s.happened(ctx, r.chat, open); done || err != nil {
+			return r.chat, err
+		}
+		change, err := decide(r.chat, r.cast)
+		if err != nil || change == nil {
+			return r.chat, err
+		}
+		if last = s.Commit(ctx, *change); last == nil {
+			return change.Apply(), nil
+		}
+		if !Again(last) {
+			return r.chat, last
+		}
+		if errors.Is(last, ErrUnsure) {
+			open = append(open, change.Event)
+		}
+		if err := Pause(ctx, n, last); err != nil {
+			return r.chat, fmt.Errorf("%w (%w)", last, err)
+		}
+	}
+	return chat.Chat{}, exhausted("chat "+chatID, last)
+}
+
+// happened reports whether one of the attempts is in the Chat's history. Who did what to whom, and when to the
+// millisecond, is enough to tell one's own event from another's at the same epoch.
+func (s *Store) happened(ctx context.Context, c chat.Chat, attempts []chat.Event) (bool, error) {
+	for _, e := range attempts {
+		if c.Epoch < e.Epoch {
+			continue
+		}
+		item, err := s.get(ctx, s.chats, chatPK(c.ID), eventSK(e), true)
+		if err != nil || item == nil {
+			return false, err
+		}
+		it, err := unmarshal[historyItem](item)
+		if err != nil {
+			return false, err
+		}
+		stored, err := it.event()
+		if err != nil {
+			return false, err
+		}
+		if stored.Type == e.Type && stored.By == e.By && stored.Owner == e.Owner && stored.Note == e.Note && stored.At.Equal(e.At) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// scene is what a person's write looks at.
+type scene struct {
+	chat chat.Chat
+	cast Cast
+	once *onceItem
+}
+
+// scene reads a Chat, people and the item of an Idempotency-Key in one request, strongly consistent. [ErrNoChat] comes
+// with the item, if there is one.
+func (s *Store) scene(ctx context.Context, chatID string, people []string, once *Once) (scene, error) {
+	r := scene{cast: Cast{}}
+	if len(chatID) > maxID {
+		return r, ErrNoChat
+	}
+	keys := map[string][]Item{s.chats: {key(chatPK(chatID), selfSK)}}
+	for _, id := range slices.Compact(slices.Sorted(slices.Values(people))) {
+		if id != "" && len(id) <= maxID {
+			keys[s.team] = append(keys[s.team], key(peoplePK, id))
+		}
+	}
+	if once != nil {
+		keys[s.chats] = append(keys[s.chats], key(oncePK(once.Person, once.Key), selfSK))
+	}
+	items, err := s.getBoth(ctx, keys)
+	if err != nil {
+		return r, err
+	}
+	found := false
+	for _, item := range items[s.chats] {
+		if item["pk"].(*types.AttributeValueMemberS).Value != chatPK(chatID) {
+			it, err := unmarshal[onceItem](item)
+			if err != nil {
+				return r, err
+			}
+			r.once = &it
+			continue
+		}
+		it, err := unmarshal[chatItem](item)
+		if err != nil {
+			return r, err
+		}
+		if found = it.To == ""; found {
+			r.chat = it.chat()
+		}
+	}
+	for _, item := range items[s.team] {
+		it, err := unmarshal[personItem](item)
+		if err != nil {
+			return r, err
+		}
+		r.cast[it.SK] = it.person()
+	}
+	if !found {
+		return r, ErrNoChat
+	}
+	return r, nil
+}
+
+// getBoth reads items of both tables by their keys, strongly consistent.
+func (s *Store) getBoth(ctx context.Context, keys map[string][]Item) (map[string][]Item, error) {
+	strong := true
+	wanted := map[string]types.KeysAndAttributes{}
+	for table, k := range keys {
+		wanted[table] = types.KeysAndAttributes{Keys: k, ConsistentRead: &strong}
+	}
+	items := map[string][]Item{}
+	for n := 0; len(wanted) > 0; n++ {
+		if n == attempts {
+			return nil, exhausted("read chat and people", ErrUnsure)
+		}
+		out, err := s.db.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: wanted})
+		if err != nil {
+			return nil, outcome("read chat and people", err)
+		}
+		for table, some := range out.Responses {
+			items[table] = append(items[table], some...)
+		}
+		if wanted = out.UnprocessedKeys; len(wanted) > 0 {
+			if err := Pause(ctx, n, ErrUnsure); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return items, nil
+}
+
+// Read takes Messages that were on the Assignee's screen out of the Chat's unread ones, in one update that holds only
+// while the person has the Chat: may says so first, of the Chat as read. Messages are named, never "all before": one that
+// arrives late, or is counted and not stored yet, stays unread. It returns the Chat as it is then. Reading the same
+// again changes nothing and writes nothing.
+func (s *Store) Read(ctx context.Context, chatID, person string, messages []chat.Key, may func(chat.Chat) error) (chat.Chat, error) {
+	var last error
+	for n := range attempts {
+		c, err := s.Chat(ctx, chatID)
+		if err != nil {
+			return chat.Chat{}, err
+		}
+		if c == nil {
+			return chat.Chat{}, ErrNoChat
+		}
+		if err := may(*c); err != nil {
+			return *c, err
+		}
+		after, changes := c.Reads(messages)
+		if !changes {
+			return *c, nil
+		}
+		if last = s.read(ctx, *c, after, person, messages); last == nil {
+			c.Inbox = after
+			return *c, nil
+		}
+		if !Again(last) {
+			return *c, last
+		}
+		if err := Pause(ctx, n, last); err != nil {
+			return *c, fmt.Errorf("%w (%w)", last, err)
+		}
+	}
+	return chat.Chat{}, exhausted("chat "+chatID, last)
+}
+
+func (s *Store) read(ctx context.Context, c chat.Chat, after chat.Inbox, person string, messages []chat.Key) error {
+	var marks []chat.Mark
+	for _, k := range messages {
+		if !slices.Contains(marks, k.Mark()) {
+			marks = append(marks, k.Mark())
+		}
+	}
+	u := &update{}
+	u.take("ur", markSet(marks...))
+	held := equals("ow", person).And(name("st").NotEqual(expression.Value(string(chat.Merged))))
+	if after.More != c.More {
+		u.remove("mo")
+		held = held.And(equals("mo", c.More[:]))
+	}
+	_, err := s.updateChat(ctx, c.ID, u, held)
+	return err
+}
+
+// EditCustomer changes what people say about the customer of a Chat, if the Chat's ownership is as read and whoever does
+// it is what change.Needs says. A Chat that waits by the rules is routed again in the same transaction; nothing else
+// of its ownership changes, so that neither epoch nor history tell of the edit. decide may read the rules in force.
+func (s *Store) EditCustomer(ctx context.Context, chatID, person string, now time.Time, decide func(chat.Chat, team.Person) (chat.Edit, []chat.Need, error)) (chat.Chat, error) {
+	var last error
+	for n := range attempts {
+		r, err := s.scene(ctx, chatID, []string{person}, nil)
+		if err != nil {
+			return chat.Chat{}, err
+		}
+		edit, needs, err := decide(r.chat, r.cast[person])
+		if err != nil {
+			return r.chat, err
+		}
+		if err := edit.Check(); err != nil {
+			return r.chat, err
+		}
+		if edit.Same(r.chat.Customer) {
+			return r.chat, nil
+		}
+		edited := r.chat
+		edited.Customer = edit.Apply(r.chat.Customer)
+		if last = s.edit(ctx, &edited, edit, needs, now); last == nil {
+			return edited, nil
+		}
+		if !Again(last) {
+			return r.chat, last
+		}
+		if err := Pause(ctx, n, last); err != nil {
+			return r.chat, fmt.Errorf("%w (%w)", last, err)
+		}
+	}
+	return chat.Chat{}, exhausted("chat "+chatID, last)
+}
+
+func (s *Store) edit(ctx context.Context, c *chat.Chat, edit chat.Edit, needs []chat.Need, now time.Time) error {
+	if !c.Waiting() || c.RulesVersion == chat.ByHand {
+		t := transaction{store: s}
+		u := &update{}
+		u.customer(edit)
+		t.update(s.chats, chatPK(c.ID), selfSK, u, asRead(*c))
+		t.needs(chat.Change{Needs: needs}, nil)
+		return t.commit(ctx)
+	}
+	f, err := s.InForce(ctx)
+	if err != nil {
+		return err
+	}
+	m := chat.Message{Key: c.LastIn}
+	if e, err := s.Entry(ctx, c.ID, c.Pools[0]); err != nil {
+		return err
+	} else if e != nil {
+		if found, err := s.Message(ctx, c.ID, e.Message); err != nil {
+			return err
+		} else if found != nil {
+			m = *found
+		}
+	}
+	change := c.Rerouted(now, c.Place(m, f.Rules, f.Version, f.Settings, now))
+	change.Edit, change.Needs = &edit, needs
+	if err := s.Commit(ctx, change); err != nil {
+		return err
+	}
+	*c = change.Apply()
+	return nil
+}

@@ -1,0 +1,175 @@
+package dynamo
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"chatkeeper/shared/chat"
+)
+
+// MessagePage is a part of a Chat's messages, oldest first. More tells whether there are further ones in the direction in
+// which was asked.
+type MessagePage struct {
+	Messages []chat.Message
+	More     bool
+}
+
+// MessagesBefore reads up to limit messages that come before the one with the key, the newest of them; a zero key stands
+// for the end of the Chat. Strongly consistent. WhatsApp's time orders a Chat to the second, and arrival orders a second.
+func (s *Store) MessagesBefore(ctx context.Context, c chat.Chat, k chat.Key, limit int) (MessagePage, error) {
+	return s.messages(ctx, c, k, limit, false)
+}
+
+// MessagesAfter reads up to limit messages that come after the one with the key, the oldest of them; a zero key stands for
+// the beginning. Strongly consistent.
+func (s *Store) MessagesAfter(ctx context.Context, c chat.Chat, k chat.Key, limit int) (MessagePage, error) {
+	return s.messages(ctx, c, k, limit, true)
+}
+
+// messages joins the Chat's own messages with those of the Chats that were merged into it; a message that stands in two of
+// them is shown once.
+func (s *Store) messages(ctx context.Context, c chat.Chat, k chat.Key, limit int, forward bool) (MessagePage, error) {
+	parts := append([]string{c.ID}, c.From...)
+	from, err := s.standing(ctx, parts, k)
+	if err != nil {
+		return MessagePage{}, err
+	}
+	var all []chat.Message
+	seen := map[chat.Key]bool{}
+	for _, id := range parts {
+		some, err := s.secondsOf(ctx, id, from, limit+1, forward)
+		if err != nil {
+			return MessagePage{}, err
+		}
+		for _, m := range some {
+			if !seen[m.Key] {
+				seen[m.Key] = true
+				all = append(all, m)
+			}
+		}
+	}
+	slices.SortFunc(all, inOrder)
+	page := MessagePage{Messages: all, More: len(all) > limit}
+	switch {
+	case page.More && forward:
+		page.Messages = all[:limit]
+	case page.More:
+		page.Messages = all[len(all)-limit:]
+	}
+	return page, nil
+}
+
+func inOrder(a, b chat.Message) int {
+	return cmp.Or(a.Key.Time().Compare(b.Key.Time()), a.Arrived.Compare(b.Arrived), cmp.Compare(a.Key.String(), b.Key.String()))
+}
+
+// standing is the message from which a page begins. Where it stands within its second only its arrival tells; one that does
+// not exist stands before all others of its second. nil for a zero key.
+func (s *Store) standing(ctx context.Context, parts []string, k chat.Key) (*chat.Message, error) {
+	if k.IsZero() {
+		return nil, nil
+	}
+	for _, id := range parts {
+		m, err := s.Message(ctx, id, k)
+		if err != nil || m != nil {
+			return m, err
+		}
+	}
+	return &chat.Message{Key: k}, nil
+}
+
+// secondsOf reads the next n messages of one Chat from a message on, or a few more: it always reads a second to its end,
+// because within one they are not stored in order.
+func (s *Store) secondsOf(ctx context.Context, chatID string, from *chat.Message, n int, forward bool) ([]chat.Message, error) {
+	low, high := messagePrefix, messagePrefix+"~" // comes after every key
+	switch {
+	case from == nil:
+	case forward:
+		low = messagePrefix + firstOf(from.Key.Time())
+	case from.Key.Time().Unix() < math.MaxUint32: // the last second has none after it
+		high = messagePrefix + firstOf(from.Key.Time().Add(time.Second))
+	}
+	in := &dynamodb.QueryInput{TableName: &s.chats, ConsistentRead: aws.Bool(true), ScanIndexForward: &forward,
+		Limit:                     aws.Int32(int32(n + 2)),
+		KeyConditionExpression:    aws.String("pk = :pk AND sk BETWEEN :low AND :high"),
+		ExpressionAttributeValues: Item{":pk": str(chatPK(chatID)), ":low": str(low), ":high": str(high)}}
+	var found []chat.Message
+	for {
+		out, err := s.db.Query(ctx, in)
+		if err != nil {
+			return nil, outcome("read messages", err)
+		}
+		var last time.Time
+		for _, item := range out.Items {
+			it, err := unmarshal[messageItem](item)
+			if err != nil {
+				return nil, err
+			}
+			m, err := it.message()
+			if err != nil {
+				return nil, err
+			}
+			last = m.Key.Time()
+			if from == nil || forward && inOrder(m, *from) > 0 || !forward && inOrder(m, *from) < 0 {
+				found = append(found, m)
+			}
+		}
+		if out.LastEvaluatedKey == nil || len(found) > n && !found[n-1].Key.Time().Equal(last) {
+			return found, nil
+		}
+		in.ExclusiveStartKey = out.LastEvaluatedKey
+	}
+}
+
+// firstOf is the text of the smallest key of a second.
+func firstOf(second time.Time) string {
+	var k chat.Key
+	binary.BigEndian.PutUint32(k[:], uint32(second.Unix()))
+	return k.String()
+}
+
+// EventPage is a part of a Chat's history, newest first. Next is where the next page begins; empty when this is the last.
+type EventPage struct {
+	Events []chat.Event
+	Next   string
+}
+
+// Events reads a page of a Chat's history, newest first, strongly consistent, beginning behind after.
+func (s *Store) Events(ctx context.Context, chatID, after string, limit int) (EventPage, error) {
+	in := under(s.partition(s.chats, chatPK(chatID)), historyPrefix)
+	in.ScanIndexForward, in.Limit = aws.Bool(false), aws.Int32(int32(limit))
+	if after != "" {
+		in.ExclusiveStartKey = key(chatPK(chatID), historyPrefix+after)
+	}
+	out, err := s.db.Query(ctx, in)
+	if err != nil {
+		return EventPage{}, outcome("read history", err)
+	}
+	var page EventPage
+	for _, item := range out.Items {
+		it, err := unmarshal[historyItem](item)
+		if err != nil {
+			return EventPage{}, err
+		}
+		e, err := it.event()
+		if err != nil {
+			return EventPage{}, err
+		}
+		page.Events = append(page.Events, e)
+		page.Next = it.SK[len(historyPrefix):]
+	}
+	if out.LastEvaluatedKey == nil {
+		page.Next = ""
+	}
+	slices.SortStableFunc(page.Events, func(a, b chat.Event) int {
+		return cmp.Or(cmp.Compare(b.Epoch, a.Epoch), b.At.Compare(a.At))
+	})
+	return page, nil
+}
