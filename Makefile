@@ -61,6 +61,14 @@ sam-invoke: .aws-sam/local ## one invocation by `sam local invoke`: FUNCTION=Web
 	@infra/tools/need go python docker
 	@ARCH=$$(go env GOHOSTARCH) infra/tools/sam build --build-in-source --build-dir $@
 
+URL := http://127.0.0.1:$(SAM_PORT)
+
+.PHONY: test-sam
+test-sam: ## beside `make run` and `make sam-local`: the tests from outside against them (another address: URL=http://...)
+	@tokens= && for person in alex amira bruno chloe dan; do \
+		token=$$(go run ./infra/local/token $$person) && tokens=$$tokens,$$person=$$token || exit 1; \
+	done && CHATKEEPER_E2E_URL=$(URL) CHATKEEPER_E2E_TOKENS=$${tokens#,} go test -v -count=1 -timeout 1h ./infra/e2e
+
 ##@ Before a change lands
 
 PKG := ./...

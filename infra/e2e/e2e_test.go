@@ -12,10 +12,16 @@ func TestFromOutside(t *testing.T) {
 	w := newWorld(t, newTarget(t))
 	t.Run("a working day", w.story)
 	// From here on nobody is given a Chat automatically: what a part sets up stays so.
-	for _, id := range []string{"alex", "amira", "bruno", "chloe", "dan", "mei"} {
-		if w.tokens[id] != "" {
-			w.must(t, "200", request{as: id, method: "PATCH", path: "/v1/me", body: map[string]any{"availability": "away"}})
+	everybody := func(availability string) {
+		for _, id := range []string{"alex", "amira", "bruno", "chloe", "dan"} {
+			w.must(t, "200", request{as: id, method: "PATCH", path: "/v1/me", body: map[string]any{"availability": availability}})
 		}
+	}
+	everybody("away")
+	if w.deactivate != nil {
+		w.must(t, "200", request{as: "mei", method: "PATCH", path: "/v1/me", body: map[string]any{"availability": "away"}})
+	} else {
+		defer everybody("online") // as they were found
 	}
 	t.Run("parts", func(t *testing.T) { // side by side, and all done before the log is looked at
 		t.Run("replies and conditions", w.conditions)

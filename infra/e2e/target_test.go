@@ -75,6 +75,11 @@ func newTarget(t *testing.T) *target {
 			name, token, _ := strings.Cut(strings.TrimSpace(pair), "=")
 			tokens[name] = token
 		}
+		for _, id := range []string{"alex", "amira", "bruno", "chloe", "dan"} {
+			if tokens[id] == "" {
+				t.Fatalf("CHATKEEPER_E2E_TOKENS has no token of %s", id)
+			}
+		}
 		return (&target{url: strings.TrimSuffix(url, "/"), tokens: tokens,
 			appSecret: cmp.Or(os.Getenv("CHATKEEPER_E2E_APP_SECRET"), "local-app-secret")}).withForged(t)
 	}

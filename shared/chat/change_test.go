@@ -53,6 +53,7 @@ func TestAnyLifeOfAChat(t *testing.T) {
 				messages = append(messages, invariant.Message{Chat: c.ID, Message: m})
 				version := rapid.IntRange(0, 1).Draw(t, "rules")
 				apply(c.Opens(now, c.Place(m, rules[version], int64(version), team.Settings{}, now), chat.Arrival{Message: m}))
+				c.LastIn = m.Key
 			},
 			"new rules": func(t *rapid.T) {
 				if !c.Waiting() {
@@ -82,6 +83,29 @@ func TestAnyLifeOfAChat(t *testing.T) {
 					t.Skip("no chat")
 				}
 				apply(c.Reassigned(now, by(), rapid.SampledFrom([]string{"amira", "dan"}).Draw(t, "person"), ""))
+			},
+			"passed to a team": func(t *rapid.T) {
+				if c.Status != chat.Open {
+					t.Skip("not open")
+				}
+				waited, since := c.Waiting(), c.WaitingSince
+				apply(c.PassedTo(now, chat.Actor{Kind: chat.ByPerson, ID: "alex"}, "support", ""))
+				if waited && !c.WaitingSince.Equal(since) {
+					t.Fatal("it lost its place in time")
+				}
+				if !c.WaitsByHand("support") || c.WaitsByHand("sales") {
+					t.Fatal("it does not wait for the team")
+				}
+			},
+			"reply": func(t *rapid.T) {
+				if c.Load() == "" || c.LastIn.IsZero() {
+					t.Skip("nobody's, or nothing to answer")
+				}
+				m, err := c.Replies(now, c.Owner, chat.NewKey(now), chat.Message{Type: "text"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				messages = append(messages, invariant.Message{Chat: c.ID, Message: m})
 			},
 			"closed": func(t *rapid.T) {
 				if c.Load() == "" {

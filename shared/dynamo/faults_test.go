@@ -86,8 +86,10 @@ func TestFaultsOfWhatPeopleDo(t *testing.T) {
 					t.Errorf("%s at call %d: success, and it is %s of %q at epoch %d", fault, at, c.Status, c.Owner, c.Epoch)
 				}
 				sent := 0
-				for _, m := range s.checked().Messages {
-					if m.Chat == id && m.Direction == chat.Out {
+				messages, err := s.store.LastMessages(t.Context(), id, 10)
+				s.must(err)
+				for _, m := range messages {
+					if m.Direction == chat.Out {
 						sent++
 					}
 				}
@@ -102,6 +104,7 @@ func TestFaultsOfWhatPeopleDo(t *testing.T) {
 					run(at, fault)
 				}
 			}
+			s.checked()
 		})
 	}
 }

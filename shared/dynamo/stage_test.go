@@ -211,10 +211,11 @@ func (s *stage) chat(id string) chat.Chat {
 	s.Helper()
 	c, err := s.store.Chat(s.Context(), id)
 	s.must(err)
-	if c == nil {
-		s.Fatalf("there is no chat %s", id)
+	if c != nil {
+		return *c
 	}
-	return *c
+	s.Fatalf("there is no chat %s", id)
+	return chat.Chat{}
 }
 
 // checked fails the test for every breach of an invariant.

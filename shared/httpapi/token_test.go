@@ -292,8 +292,13 @@ func TestOddKeyDocuments(t *testing.T) {
 			}
 		}
 	}
-	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte(`{"issuer": "https://elsewhere.example", "jwks_uri": "https://elsewhere.example/keys"}`))
+	var elsewhere *httptest.Server
+	elsewhere = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/keys" {
+			_, _ = w.Write(must(json.Marshal(map[string]any{"keys": []any{rsaJWK("rsa", rsaKey())}})))
+			return
+		}
+		_, _ = w.Write([]byte(`{"issuer": "https://elsewhere.example", "jwks_uri": "` + elsewhere.URL + `/keys"}`))
 	}))
 	defer elsewhere.Close()
 	huge := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
