@@ -108,7 +108,7 @@ func TestPreviewMovesForward(t *testing.T) {
 	w.receives(text("US.1", "", "one", morning))
 	stale := w.only()
 	w.receives(text("US.1", "", "newest", morning.Add(time.Hour)))
-	echo := chat.Arrival{Preview: "older", Message: chat.Message{Key: testSecret.Key(morning.Add(time.Minute).Unix(), "echo"), WAMID: "echo", Direction: chat.Out, Type: "text"}}
+	echo := chat.Arrival{Preview: "older", Message: chat.Message{Source: "echo", Key: testSecret.Key(morning.Add(time.Minute).Unix(), "echo"), WAMID: "echo", Direction: chat.Out, Type: "text"}}
 	if err := w.store.Keep(t.Context(), stale, echo, false); !dynamo.Again(err) {
 		t.Errorf("kept on what was read before the newer one: %v", err)
 	}

@@ -60,7 +60,7 @@ func (s *splitter) change(from Update, change node) {
 	from.Field = label(change.get("field"))
 	value := change.get("value")
 	before := s.count()
-	s.value(from, value, from.Field == "standby")
+	s.value(from, value, from.Field == "standby", false)
 	if s.count() == before {
 		from.Kind = KindOther
 		from.Number, from.Display = business(value)
@@ -77,7 +77,7 @@ func business(value node) (id, display string) {
 }
 
 // value splits the content of a change, which is walked over once: a history may have megabytes.
-func (s *splitter) value(from Update, value node, standby bool) {
+func (s *splitter) value(from Update, value node, standby, nested bool) {
 	var contacts []Contact
 	var messages, statuses, echoes, history, inner node
 	value.members(func(key []byte, member node) {
@@ -129,8 +129,8 @@ func (s *splitter) value(from Update, value node, standby bool) {
 			thread.get("messages").each(func(message node) { s.addWithContact(u, message, with) })
 		})
 	})
-	if inner != nil && !standby { // once: what is nested deeper is no shape of WhatsApp's, and costs a walk for each level
-		s.value(from, inner, true)
+	if inner != nil && !nested { // once: what is nested deeper is no shape of WhatsApp's, and costs a walk for each level
+		s.value(from, inner, true, true)
 	}
 }
 
