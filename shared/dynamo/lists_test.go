@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go/middleware"
 	"pgregory.net/rapid"
 
@@ -24,6 +26,7 @@ import (
 type shelf struct {
 	*dynamo.Store
 	requests *atomic.Int64
+	table    string // of Chats
 	must     func(error)
 	clock    time.Time
 }
@@ -40,7 +43,7 @@ func newShelf(t *testing.T, people ...string) *shelf {
 			return next.HandleInitialize(ctx, in)
 		}), middleware.Before)
 	}))
-	s.Store = dynamo.New(client, tables["ChatsTable"], tables["TeamTable"])
+	s.Store, s.table = dynamo.New(client, tables["ChatsTable"], tables["TeamTable"]), tables["ChatsTable"]
 	s.must = func(err error) {
 		t.Helper()
 		if err != nil {
@@ -311,6 +314,32 @@ func TestListsUnderChanges(t *testing.T) {
 			}
 		}
 	})
+}
+
+// An index is a moment late: what it still lists, and is not so any more, is left out.
+func TestListLeavesOutWhatIsNotSo(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := newShelf(t, "amira")
+	for _, id := range []string{"now", "before"} {
+		s.opens(ctx, id, supportPool, assign.Normal)
+		s.gives(ctx, id, "amira")
+	}
+	_, err := serverstest.DynamoDB(t).UpdateItem(ctx, &dynamodb.UpdateItemInput{TableName: &s.table, // the index keys stay as they were
+		Key:              dynamo.Item{"pk": &types.AttributeValueMemberS{Value: "C#before"}, "sk": &types.AttributeValueMemberS{Value: "0"}},
+		UpdateExpression: aws.String("SET st = :closed"), ExpressionAttributeValues: dynamo.Item{":closed": &types.AttributeValueMemberS{Value: "closed"}}})
+	s.must(err)
+	open, err := s.ChatsIn(ctx, []chat.Status{chat.Open}, dynamo.Place{}, 10)
+	s.must(err)
+	hers, err := s.ChatsOf(ctx, "amira", chat.Open, dynamo.Place{}, 10)
+	s.must(err)
+	recent, _, err := s.RecentChatsOf(ctx, "amira", 0)
+	s.must(err)
+	for name, chats := range map[string][]chat.Chat{"open": open.Chats, "amira's": hers.Chats, "amira's, by last message": recent} {
+		if got := ids(chats); !slices.Equal(got, []string{"now"}) {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
 }
 
 // Crowds of one millisecond, which an index gives in any order, are shown whole and once.
