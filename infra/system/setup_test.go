@@ -34,13 +34,15 @@ type world struct {
 	*stack.Stack
 	store  *dynamo.Store
 	secret chat.Secret
+
+	patience time.Duration // of the checks
 }
 
 // start starts a stack with the seed's settings and rules, and with these people.
 func start(t *testing.T, o stack.Options, people ...team.Person) *world {
 	t.Helper()
 	s := stacktest.Start(t, o)
-	w := &world{T: t, Stack: s, secret: chat.Secret(s.Environment("AssignerFunction")["IDENTITY_KEY"]),
+	w := &world{T: t, Stack: s, patience: patience, secret: chat.Secret(s.Environment("AssignerFunction")["IDENTITY_KEY"]),
 		store: dynamo.New(s.DynamoDB(), s.Table("ChatsTable"), s.Table("TeamTable"))}
 	w.must(w.store.SaveSettings(t.Context(), seed.Settings))
 	for _, p := range people {
@@ -131,7 +133,7 @@ func (w *world) checked(what string, holds func(invariant.Snapshot) bool) invari
 	var all invariant.Snapshot
 	var breaches []invariant.Breach
 	fulfilled := false
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(w.patience); time.Now().Before(deadline); {
 		all = w.snapshot()
 		breaches = invariant.Check(all, 2*time.Second)
 		if fulfilled = holds(all); fulfilled && len(breaches) == 0 {

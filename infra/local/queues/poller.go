@@ -101,16 +101,11 @@ func pause(ctx context.Context, failures int64) {
 	}
 }
 
-// grasp is how long messages are hidden at first, until it is noted on disk that they are on the way. A kill just then
-// would otherwise hide them for the queue's whole visibility, with nobody left who knows.
-const grasp = 5 * time.Second
-
 func (s *Source) receive(ctx context.Context) ([]message, error) {
 	ctx, cancel := context.WithTimeout(ctx, longPoll+10*time.Second)
 	defer cancel()
 	received, err := s.Client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl: &s.URL, MaxNumberOfMessages: int32(s.BatchSize), WaitTimeSeconds: int32(longPoll / time.Second),
-		VisibilityTimeout:           int32(min(grasp, s.Visibility).Seconds()),
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
 		MessageAttributeNames:       []string{"All"},
 	})
@@ -124,25 +119,8 @@ func (s *Source) receive(ctx context.Context) ([]message, error) {
 	}
 	if len(messages) > 0 {
 		s.remember(s.Hidden.add(messages))
-		s.hideAll(ctx, messages)
 	}
 	return messages, nil
-}
-
-// hideAll hides messages for the queue's visibility. One that can't be hidden so long comes again after grasp.
-func (s *Source) hideAll(ctx context.Context, messages []message) {
-	var entries []types.ChangeMessageVisibilityBatchRequestEntry
-	for i, m := range messages {
-		entries = append(entries, types.ChangeMessageVisibilityBatchRequestEntry{Id: aws.String(strconv.Itoa(i)),
-			ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: int32(s.Visibility.Seconds())})
-	}
-	changed, err := s.Client.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &s.URL, Entries: entries})
-	if err == nil && len(changed.Failed) > 0 {
-		err = fmt.Errorf("%d of %d were refused: %s", len(changed.Failed), len(entries), aws.ToString(changed.Failed[0].Message))
-	}
-	if err != nil {
-		s.Log.Warn("messages may come again too early", "queue", s.ARN, "error", err)
-	}
 }
 
 // serve runs one batch and deletes what was done, then what came for its groups meanwhile. It goes on when polling has
