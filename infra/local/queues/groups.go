@@ -99,6 +99,11 @@ func (g *groups) release(batch []message, failed map[string]bool, limit, maxRece
 		slices.SortStableFunc(parked, bySending)
 		for _, p := range parked {
 			first, blocked := g.failed[group]
+			if blocked && first.id() == p.id() {
+				// The failed message itself: its function made it visible at once, before its batch had ended.
+				delete(g.failed, group)
+				blocked = false
+			}
 			switch {
 			case now.After(p.hiddenUntil): // visible to others again; it comes by itself
 			case blocked:

@@ -68,7 +68,7 @@ func (b *bench) lines(words ...string) []string {
 
 func (b *bench) eventually(what string, holds func() bool) {
 	b.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !holds(); {
+	for deadline := time.Now().Add(time.Minute); !holds(); {
 		if time.Now().After(deadline) {
 			content, _ := os.ReadFile(b.diary)
 			b.t.Fatalf("waited in vain for %s; the diary says:\n%s", what, content)
