@@ -226,6 +226,9 @@ func TestListsUnderChanges(t *testing.T) {
 	s := newShelf(t, "dan")
 	round := 0
 	rapid.Check(t, func(r *rapid.T) {
+		if round == big(12, 200) {
+			return // each round makes hundreds of requests
+		}
 		round++ // Chats and owner of each round are its own, and in the end all are closed, so that it begins with empty lists
 		amira := fmt.Sprint("amira-", round)
 		s.must(s.AddPerson(ctx, team.Person{ID: amira, Role: team.Agent, Active: true, Limit: team.NoLimit}, s.clock))

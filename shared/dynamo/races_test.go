@@ -147,7 +147,7 @@ func TestRaces(t *testing.T) {
 		t.Run(race.name, func(t *testing.T) {
 			t.Parallel()
 			s := newStage(t)
-			const chats, clients, each = 4, 6, 8
+			chats, clients, each := big(2, 8), 6, big(5, 16)
 			var all sync.WaitGroup
 			histories := make([]history, chats)
 			rounds := chats

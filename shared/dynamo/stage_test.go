@@ -3,6 +3,7 @@ package dynamo_test
 import (
 	"errors"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -239,4 +240,12 @@ func code(err error) chat.Code {
 		return e.Code
 	}
 	return chat.Code(err.Error())
+}
+
+// big is a number for `make test`, and another for `make soak`.
+func big(usual, soak int) int {
+	if os.Getenv("CHATKEEPER_SOAK") != "" {
+		return soak
+	}
+	return usual
 }
