@@ -107,10 +107,16 @@ func Template(t testing.TB) *template.Template {
 }
 
 // Tables makes every table of template.yaml under random names and drops them when the test ends. The map goes from
-// logical id ("ChatsTable") to table name.
+// logical id ("ChatsTable") to table name. They have no streams: DynamoDB Local keeps the stream records of dropped
+// tables too, and writes one more the slower the more it has (by twenty times after 20,000), for all tests of a run.
+// Whoever follows a stream runs the local stack, which makes tables of its own.
 func Tables(t testing.TB) map[string]string {
 	t.Helper()
-	return TablesOf(t, Template(t))
+	tmpl := Template(t)
+	for _, table := range tmpl.Tables {
+		table.Stream = ""
+	}
+	return TablesOf(t, tmpl)
 }
 
 // TablesOf is Tables for a template of the test's own.
