@@ -12,7 +12,7 @@ import (
 
 func TestTablesAreThoseOfTheTemplate(t *testing.T) {
 	t.Parallel()
-	tables := Tables(t)
+	tables, whole := Tables(t), TablesOf(t, Template(t))
 	for _, want := range []struct{ table, index string }{{"ChatsTable", "byOwner"}, {"TeamTable", "byChange"}} {
 		described, err := DynamoDB(t).DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: aws.String(tables[want.table])})
 		if err != nil {
@@ -28,8 +28,15 @@ func TestTablesAreThoseOfTheTemplate(t *testing.T) {
 		if !slices.Contains(indexes, want.index) {
 			t.Errorf("%s has the indexes %v, want %s among them", want.table, indexes, want.index)
 		}
+		if described.Table.LatestStreamArn != nil {
+			t.Errorf("%s has a stream that nobody follows", want.table)
+		}
+		described, err = DynamoDB(t).DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: aws.String(whole[want.table])})
+		if err != nil {
+			t.Fatal(err)
+		}
 		if described.Table.LatestStreamArn == nil {
-			t.Errorf("%s has no stream", want.table)
+			t.Errorf("%s has no stream, though it is asked for as the template says", want.table)
 		}
 	}
 }
