@@ -104,11 +104,15 @@ func (s *serving) next(ctx context.Context) (done bool, err error) {
 	// The head decides for all: every member of a pool may take every Chat of it, and strategies differ in whom they
 	// choose, not in whether there is anybody.
 	head := page.Entries[0]
-	choice := assign.Choose(s.pool, head.Strategy, people, nil, s.now())
+	choice := assign.Choose(s.want(head), people, s.now())
 	if choice.Person == nil {
 		return s.nobody(ctx, page.Entries)
 	}
 	return false, s.assign(ctx, head, choice)
+}
+
+func (s *serving) want(e chat.Entry) assign.Want {
+	return assign.Want{Pool: s.pool, Strategy: e.Strategy, Prefer: e.Prefer}
 }
 
 // empty takes the pool out of the directory. The token is read before the pool is looked at once more, so that a Chat
@@ -135,7 +139,7 @@ func (s *serving) assign(ctx context.Context, e chat.Entry, choice assign.Choice
 		return dynamo.ErrRefused // the entry that was read is gone by now
 	}
 	now := s.now()
-	auto := chat.Auto{Person: *choice.Person, Pool: s.pool, Now: now, At: choice.AssignedAt}
+	auto := chat.Auto{Person: *choice.Person, Pool: s.pool, Now: now, At: choice.AssignedAt, Turn: choice.Turn}
 	err = s.store.Commit(ctx, c.Assigned(now, auto, s.decision(e).With(choice)))
 	if errors.Is(err, dynamo.ErrRefused) {
 		return fmt.Errorf("%w: %w", errTaken, err)
@@ -186,7 +190,7 @@ func (s *serving) nobody(ctx context.Context, entries []chat.Entry) (done bool, 
 		return false, err
 	}
 	for _, e := range entries {
-		choice := assign.Choose(s.pool, e.Strategy, people, nil, s.now())
+		choice := assign.Choose(s.want(e), people, s.now())
 		if choice.Person != nil {
 			return false, nil
 		}

@@ -220,7 +220,7 @@ func TestAssignmentIsRefusedWhenThePersonChanged(t *testing.T) {
 			w.must(err)
 			pool, err := assign.ParsePool(support)
 			w.must(err)
-			choice := assign.Choose(pool, assign.RoundRobin, people, nil, w.now())
+			choice := assign.Choose(assign.Want{Pool: pool, Strategy: assign.RoundRobin}, people, w.now())
 			_, err = w.store.UpdatePerson(t.Context(), "dan", dynamo.Now(), func(p *team.Person) error { edit(p); return nil })
 			w.must(err)
 			auto := chat.Auto{Person: *choice.Person, Pool: pool, Now: w.now(), At: choice.AssignedAt}

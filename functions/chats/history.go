@@ -126,7 +126,7 @@ func whyNot(p team.Person, e chat.Event) *about {
 	pool, err := assign.ParsePool(d.Pool)
 	if err != nil {
 		answer.Because = assign.NotInPool
-	} else if now := assign.Choose(pool, assign.RoundRobin, []team.Person{p}, nil, e.At); now.Person == nil {
+	} else if now := assign.Choose(assign.Want{Pool: pool, Strategy: assign.RoundRobin}, []team.Person{p}, e.At); now.Person == nil {
 		answer.Because = alone(now)
 	}
 	answer.Words = answer.Because.Words()

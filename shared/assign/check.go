@@ -11,8 +11,8 @@ import (
 
 // Check holds the rules against the business as it is: its teams, departments, business numbers, calendars and people.
 // Errors are names of things that do not exist, in rules that are enabled: such a document should not be saved. Warnings
-// are what an Admin should know: pools nobody is in, rules that are never reached, whatever is wrong in a disabled rule,
-// and parts of the document that have no effect in this version. Both are in the order of the document.
+// are what an Admin should know: pools nobody is in, rules that are never reached, whatever is wrong in a disabled rule.
+// Both are in the order of the document.
 func (r *Rules) Check(known team.Settings, people []team.Person) (errors, warnings []Problem) {
 	c := checker{known: known, people: people}
 	for i := range r.rules {
@@ -87,17 +87,11 @@ func (c *checker) condition(when *condition, at string) {
 func (c *checker) destination(r *rule, at string) {
 	for i, t := range r.to {
 		step := at + "/to/" + strconv.Itoa(i)
-		if i > 0 {
-			c.warn(step, "is kept, but has no effect yet: Chats wait in the pool of the first step")
-		}
 		if t.person != "" {
 			c.person(r, t.person, step)
 		} else {
 			c.team(r, t.team, step)
 		}
-	}
-	if r.previous != nil && r.previous.prefer {
-		c.warn(at+"/previousAssignee", "is kept, but has no effect yet: the rules choose afresh")
 	}
 }
 

@@ -21,33 +21,48 @@ type Choice struct {
 	Candidates []Candidate    // best first, at most MaxCandidates; the chosen one, if any, is the first
 	Others     map[Reason]int // everybody else, counted by reason
 	TieBreak   Reason         // what decided between the chosen one and an equal; empty when nobody was equal
+	Turn       int64          // what to store as the person's Turn; 0 unless the strategy is Weighted
 	Nobody     Reason         // why nobody can take it; empty when somebody can
 }
 
-// Choose picks who of the people gets the next Chat of the pool: somebody in the pool, active, online at now and below
-// their capacity, in the order of the strategy. excluded, which may be nil, names people who may not have this Chat.
+// Want says for what a person is wanted. All but the pool belongs to one waiting Chat.
+type Want struct {
+	Pool     Pool
+	Strategy Strategy
+	Prefer   string                     // the previous Assignee, if they are to be preferred; else empty
+	Excluded func(personID string) bool // who may not have this Chat; nil means nobody
+}
+
+// Choose picks who of the people gets a Chat: somebody in the pool, active, online at now and below their capacity, in
+// the order of the strategy. Who is preferred comes first if they are one of those.
 //
 // RoundRobin takes who was assigned longest ago, those never assigned first. It is exact as long as Choice.AssignedAt is
 // stored with each assignment, under the fence of Person.Changed. LeastLoaded takes the fewest open Chats, then longest
-// ago. Agent serves a pool of one. What is still equal is decided by id, so that the same people give the same choice.
-func Choose(pool Pool, strategy Strategy, people []team.Person, excluded func(personID string) bool, now time.Time) Choice {
-	if !strategy.available() {
+// ago. Weighted is explained at turnLength; it is exact as long as Choice.Turn is stored likewise. Agent serves a pool of
+// one. What is still equal is decided by id, so that the same people give the same choice.
+func Choose(w Want, people []team.Person, now time.Time) Choice {
+	if !w.Strategy.known() {
 		return Choice{Nobody: NoSuchStrategy}
 	}
 	var (
-		list   shortlist
+		list   = shortlist{strategy: w.Strategy}
 		counts [standings]int
 		latest time.Time
 	)
-	list.strategy = strategy
+	if w.Strategy != Agent { // a pool of one leaves nothing to prefer
+		list.prefer = w.Prefer
+	}
+	if w.Strategy == Weighted {
+		list.clock = readClock(w, people, now)
+	}
 	for i := range people {
 		p := &people[i]
-		s := pool.standing(p)
+		s := w.Pool.standing(p)
 		if s == able {
 			if p.AssignedAt.After(latest) {
 				latest = p.AssignedAt
 			}
-			s = free(p, excluded, now)
+			s = w.free(p, now)
 		}
 		counts[s]++
 		if s <= listed {
@@ -66,6 +81,9 @@ func Choose(pool Pool, strategy Strategy, people []team.Person, excluded func(pe
 		if counts[able] > 1 {
 			c.TieBreak = list.tieBreak()
 		}
+		if w.Strategy == Weighted {
+			c.Turn = list.clock.turnOf(c.Person)
+		}
 	}
 	for i, e := range list.entries[:list.n] {
 		counts[e.standing]--
@@ -75,7 +93,7 @@ func Choose(pool Pool, strategy Strategy, people []team.Person, excluded func(pe
 		}
 		switch {
 		case e.standing == able && i == 0:
-			candidate.Because = chosenBecause(strategy)
+			candidate.Because = list.chosenBecause()
 		case e.standing == able:
 			candidate.Because = list.behind(e)
 		}
@@ -95,9 +113,9 @@ func Choose(pool Pool, strategy Strategy, people []team.Person, excluded func(pe
 }
 
 // free is why a member of the pool can't be given the Chat now, or able.
-func free(p *team.Person, excluded func(string) bool, now time.Time) standing {
+func (w Want) free(p *team.Person, now time.Time) standing {
 	switch {
-	case excluded != nil && excluded(p.ID):
+	case w.Excluded != nil && w.Excluded(p.ID):
 		return isExcluded
 	case p.Availability == team.Away:
 		return away
@@ -119,6 +137,8 @@ type entry struct {
 // shortlist keeps the best few of many in order, without sorting the many.
 type shortlist struct {
 	strategy Strategy
+	prefer   string // id of who comes first, if they can take the Chat
+	clock    clock  // of Weighted
 	entries  [MaxCandidates]entry
 	n        int
 }
@@ -138,50 +158,104 @@ func (l *shortlist) add(e entry) {
 	l.entries[at] = e
 }
 
-// compare orders those who can take the Chat before those who can't, and the former by the strategy.
+// compare orders those who can take the Chat before those who can't, and the former by preference and strategy.
 func (l *shortlist) compare(a, b entry) int {
 	if a.standing != b.standing {
 		return cmp.Compare(a.standing, b.standing)
 	}
-	if a.standing == able {
-		if l.strategy == LeastLoaded && a.person.OpenChats != b.person.OpenChats {
-			return cmp.Compare(a.person.OpenChats, b.person.OpenChats)
+	if a.standing != able {
+		return cmp.Compare(a.person.ID, b.person.ID)
+	}
+	if l.prefer != "" && (a.person.ID == l.prefer) != (b.person.ID == l.prefer) {
+		if a.person.ID == l.prefer {
+			return -1
 		}
-		if c := a.person.AssignedAt.Compare(b.person.AssignedAt); c != 0 {
-			return c
+		return 1
+	}
+	c, _ := l.order(a.person, b.person)
+	return c
+}
+
+// measure is what decided the order of two people.
+type measure int
+
+const (
+	byStrategy measure = iota // the strategy's own: turn by weight, open Chats, or when they were assigned
+	byWeight
+	byTime
+	byID
+)
+
+// order compares two people who can take the Chat by the strategy, and says what decided.
+func (l *shortlist) order(a, b *team.Person) (int, measure) {
+	switch l.strategy {
+	case LeastLoaded:
+		if c := cmp.Compare(a.OpenChats, b.OpenChats); c != 0 {
+			return c, byStrategy
+		}
+	case Weighted:
+		rankA, atA := l.clock.place(a)
+		rankB, atB := l.clock.place(b)
+		if c := cmp.Or(cmp.Compare(rankA, rankB), cmp.Compare(atA, atB)); c != 0 {
+			return c, byStrategy
+		}
+		if c := cmp.Compare(weight(b), weight(a)); c != 0 {
+			return c, byWeight
 		}
 	}
-	return cmp.Compare(a.person.ID, b.person.ID)
+	if c := a.AssignedAt.Compare(b.AssignedAt); c != 0 {
+		if l.strategy == LeastLoaded || l.strategy == Weighted {
+			return c, byTime
+		}
+		return c, byStrategy
+	}
+	return cmp.Compare(a.ID, b.ID), byID
 }
 
 // behind is why e, who could take the Chat too, comes after the first.
 func (l *shortlist) behind(e entry) Reason {
-	first := l.entries[0].person
+	c, by := l.order(l.entries[0].person, e.person)
 	switch {
-	case l.strategy == LeastLoaded && e.person.OpenChats > first.OpenChats:
+	case c > 0:
+		return PreviousPreferred
+	case by == byID:
+		return LaterID
+	case by == byWeight:
+		return LowerWeight
+	case by == byStrategy && l.strategy == LeastLoaded:
 		return MoreOpenChats
-	case e.person.AssignedAt.After(first.AssignedAt):
-		return AssignedLater
+	case by == byStrategy && l.strategy == Weighted:
+		return LaterByWeight
 	}
-	return LaterID
+	return AssignedLater
 }
 
-// tieBreak is what put the first before the second, if the strategy's own measure did not.
+// tieBreak is what put the first before the second, if neither preference nor the strategy's own measure did.
 func (l *shortlist) tieBreak() Reason {
-	switch reason := l.behind(l.entries[1]); {
-	case reason == LaterID:
+	first := l.entries[0].person
+	if first.ID == l.prefer {
+		return ""
+	}
+	switch _, by := l.order(first, l.entries[1].person); by {
+	case byID:
 		return FirstID
-	case reason == AssignedLater && l.strategy == LeastLoaded:
+	case byTime:
 		return LongestAgo
+	case byWeight:
+		return HigherWeight
 	}
 	return ""
 }
 
-func chosenBecause(s Strategy) Reason {
-	switch s {
-	case LeastLoaded:
+func (l *shortlist) chosenBecause() Reason {
+	switch {
+	case l.entries[0].person.ID == l.prefer:
+		return PreviousAssignee
+	case l.strategy == LeastLoaded:
 		return FewestOpenChats
-	case Agent:
+	case l.strategy == Weighted:
+		return NextByWeight
+	case l.strategy == Agent:
 		return NamedPerson
 	}
 	return LongestAgo

@@ -131,7 +131,7 @@ func TestChoose(t *testing.T) {
 		{"some full, some away", support, LeastLoaded, people{anAgent("a", owns(3, 3)), anAgent("b", availability(team.Away))}, "", "a at_capacity, b away, nobody: online_at_capacity"},
 		{"all excluded", Pool{Person: "a"}, Agent, people{anAgent("a")}, "a", "a excluded, nobody: all_excluded"},
 		{"the rest excluded", support, RoundRobin, people{anAgent("a"), anAgent("b", owns(1, 1))}, "a", "b at_capacity, a excluded, nobody: rest_excluded"},
-		{"a strategy of another version", support, Weighted, people{anAgent("a")}, "", "nobody: no_such_strategy"},
+		{"a strategy of another version", support, "skills_first", people{anAgent("a")}, "", "nobody: no_such_strategy"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -139,7 +139,7 @@ func TestChoose(t *testing.T) {
 			if c.excluded != "" {
 				excluded = func(id string) bool { return id == c.excluded }
 			}
-			got := Choose(c.pool, c.strategy, c.people, excluded, noon)
+			got := Choose(Want{Pool: c.pool, Strategy: c.strategy, Excluded: excluded}, c.people, noon)
 			if told(got) != c.want {
 				t.Errorf("got  %s\nwant %s", told(got), c.want)
 			}
@@ -154,7 +154,7 @@ func TestCandidatesAreAsTheyWere(t *testing.T) {
 	t.Parallel()
 	long := anAgent("b", availability(team.Away))
 	long.Name = strings.Repeat("ü", 30)
-	got := Choose(Pool{Team: "support"}, RoundRobin, []team.Person{anAgent("a", owns(3, 5)), long}, nil, noon).Candidates
+	got := Choose(Want{Pool: Pool{Team: "support"}, Strategy: RoundRobin}, []team.Person{anAgent("a", owns(3, 5)), long}, noon).Candidates
 	want := []Candidate{
 		{"a", "A", Chosen, LongestAgo, 3, 5, team.Online},
 		{"b", strings.Repeat("ü", 24), Passed, IsAway, 0, team.NoLimit, team.Away},
@@ -180,10 +180,10 @@ func TestEveryReasonHasWords(t *testing.T) {
 func TestAssignedAtGoesForward(t *testing.T) {
 	t.Parallel()
 	people := []team.Person{anAgent("a", assignedAgo(-time.Minute)), anAgent("b"), anAgent("elsewhere", inTeams("sales"), assignedAgo(-time.Hour))}
-	if got, want := Choose(Pool{Team: "support"}, RoundRobin, people, nil, noon).AssignedAt, noon.Add(time.Minute+tick); !got.Equal(want) {
+	if got, want := Choose(Want{Pool: Pool{Team: "support"}, Strategy: RoundRobin}, people, noon).AssignedAt, noon.Add(time.Minute+tick); !got.Equal(want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	if got := Choose(Pool{Team: "support"}, RoundRobin, people[1:2], nil, noon.Add(tick-1)).AssignedAt; !got.Equal(noon) {
+	if got := Choose(Want{Pool: Pool{Team: "support"}, Strategy: RoundRobin}, people[1:2], noon.Add(tick-1)).AssignedAt; !got.Equal(noon) {
 		t.Errorf("got %v, want %v", got, noon)
 	}
 }
@@ -242,7 +242,8 @@ func TestChosenMayTakeIt(t *testing.T) {
 		pool := anyPool(t)
 		strategy := rapid.SampledFrom([]Strategy{RoundRobin, LeastLoaded, Agent}).Draw(t, "strategy")
 		barred := rapid.SampledFrom([]string{"", "a", "b", "c"}).Draw(t, "excluded")
-		got := Choose(pool, strategy, people, func(id string) bool { return id == barred }, noon)
+		want := Want{Pool: pool, Strategy: strategy, Excluded: func(id string) bool { return id == barred }}
+		got := Choose(want, people, noon)
 
 		free := 0
 		for _, p := range people {
@@ -273,7 +274,7 @@ func TestChosenMayTakeIt(t *testing.T) {
 			t.Fatalf("%d people, told: %s", len(people), told(got))
 		}
 		shuffled := rapid.Permutation(people).Draw(t, "another order")
-		if again := Choose(pool, strategy, shuffled, func(id string) bool { return id == barred }, noon); told(again) != told(got) {
+		if again := Choose(want, shuffled, noon); told(again) != told(got) {
 			t.Fatalf("in another order: %s, was %s", told(again), told(got))
 		}
 	})
@@ -291,7 +292,7 @@ func TestRoundRobinIsEven(t *testing.T) {
 		given := map[string]int{}
 		for range rapid.IntRange(0, 60).Draw(t, "chats") {
 			now := noon.Add(time.Duration(rapid.IntRange(-3000, 3000).Draw(t, "clock")) * time.Microsecond)
-			c := Choose(Pool{Team: "support"}, RoundRobin, people, nil, now)
+			c := Choose(Want{Pool: Pool{Team: "support"}, Strategy: RoundRobin}, people, now)
 			given[c.Person.ID]++
 			c.Person.AssignedAt = time.UnixMilli(c.AssignedAt.UnixMilli()) // as it is stored
 			c.Person.OpenChats++
@@ -323,7 +324,7 @@ func crowd(n int) []team.Person {
 
 func TestChooseAllocates(t *testing.T) {
 	people := crowd(10_000)
-	if got := testing.AllocsPerRun(10, func() { Choose(Pool{Team: "support"}, LeastLoaded, people, nil, noon) }); got > 4 {
+	if got := testing.AllocsPerRun(10, func() { Choose(Want{Pool: Pool{Team: "support"}, Strategy: LeastLoaded}, people, noon) }); got > 4 {
 		t.Errorf("a choice among ten thousand allocates %v times", got)
 	}
 }
@@ -334,7 +335,7 @@ func BenchmarkChoose(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				Choose(Pool{Team: "support"}, RoundRobin, people, nil, noon)
+				Choose(Want{Pool: Pool{Team: "support"}, Strategy: RoundRobin}, people, noon)
 			}
 		})
 	}

@@ -148,7 +148,7 @@ func (c *Candidate) UnmarshalJSON(text []byte) error {
 // counted is the reason under which the candidate is counted when they are not named.
 func (c Candidate) counted() Reason {
 	switch c.Because {
-	case AssignedLater, MoreOpenChats, LaterID:
+	case AssignedLater, MoreOpenChats, LaterByWeight, LowerWeight, PreviousPreferred, LaterID:
 		return LaterInOrder
 	}
 	return c.Because

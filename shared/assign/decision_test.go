@@ -35,7 +35,7 @@ func TestDecisionIsStoredWhole(t *testing.T) {
 		Tags: []string{"vip"}, Customer: NewCustomer, OpenedBy: Created, Hours: map[string]bool{"office": true}}
 	d := Decision{RulesVersion: 12, Input: &in, RuleID: "arabic-desk", RuleName: "Arabic speakers", Pool: "team:support", Strategy: LeastLoaded, Priority: High,
 		WaitingSince: noon.UnixMilli()}
-	d = d.With(Choose(Pool{Team: "support"}, LeastLoaded, people, nil, noon))
+	d = d.With(Choose(Want{Pool: Pool{Team: "support"}, Strategy: LeastLoaded}, people, noon))
 	text, back := stored(t, d)
 	if len(d.Candidates) != MaxCandidates || d.PersonID != "amira" || d.Others[NotInPool] != 1 {
 		t.Errorf("decided %+v", d)
@@ -70,7 +70,7 @@ func TestDecisionFits(t *testing.T) {
 	pool := Pool{Team: strings.Repeat("s", 32), Languages: []string{"ar", "en", "fr"}, Skills: []string{strings.Repeat("x", 32)}}
 	d := Decision{RulesVersion: 1 << 30, Input: &kept, RuleID: strings.Repeat("r", 32), RuleName: strings.Repeat("名", maxNameRunes), Pool: pool.String(),
 		Strategy: LeastLoaded, Priority: Normal, WaitingSince: noon.UnixMilli()}
-	d = d.With(Choose(Pool{Team: "support"}, LeastLoaded, people, nil, noon))
+	d = d.With(Choose(Want{Pool: Pool{Team: "support"}, Strategy: LeastLoaded}, people, noon))
 	before := fmt.Sprintf("%+v", d)
 	text, back := stored(t, d)
 	if len(text) > MaxDecision {
@@ -111,7 +111,7 @@ func TestStoredDecisionIsTheDecision(t *testing.T) {
 		}
 		strategy := rapid.SampledFrom([]Strategy{RoundRobin, LeastLoaded}).Draw(rt, "strategy")
 		d := Decision{RulesVersion: 3, Input: &in, RuleID: "r", RuleName: "R", Strategy: strategy, Priority: Low}
-		d = d.With(Choose(anyPool(rt), strategy, people, nil, noon))
+		d = d.With(Choose(Want{Pool: anyPool(rt), Strategy: strategy}, people, noon))
 		if len(d.Candidates) == 0 {
 			d.Candidates = nil
 		}

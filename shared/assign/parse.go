@@ -155,9 +155,7 @@ func (r *reader) target(n *node, position int) target {
 	}
 	if s := r.required(n, "strategy"); s != nil && r.text(s, maxIDBytes) {
 		out.strategy = Strategy(s.text)
-		if r.oneOf(s, strategies...) && !out.strategy.available() {
-			r.say(s, "the strategy %q is not available yet; choose %s or %s", s.text, RoundRobin, LeastLoaded)
-		}
+		r.oneOf(s, strategies...)
 	}
 	after := n.member("after")
 	switch {

@@ -112,7 +112,6 @@ func TestParseProblems(t *testing.T) {
 		{"a step to two", document(`{"team": "arabic",`, `{"team": "arabic", "person": "amira",`), `/rules/0/to/0: not both`},
 		{"no strategy", document(`, "strategy": "round_robin"}]}],`, `}]}],`), `/rules/0/to/0: "strategy"`},
 		{"an unknown strategy", document(`"arabic", "strategy": "round_robin"`, `"arabic", "strategy": "random"`), `/rules/0/to/0/strategy: round_robin, least_loaded`},
-		{"weighted", document(`"arabic", "strategy": "round_robin"`, `"arabic", "strategy": "weighted"`), `/rules/0/to/0/strategy: not available yet`},
 		{"a team by agent", document(`"arabic", "strategy": "round_robin"`, `"arabic", "strategy": "agent"`), `/rules/0/to/0/strategy: round_robin`},
 		{"a person in turn", document(`"team": "arabic"`, `"person": "amira"`), `/rules/0/to/0/strategy: one of agent`},
 		{"first step later", document(`"arabic", "strategy": "round_robin"`, `"arabic", "strategy": "round_robin", "after": "5m"`), `/rules/0/to/0/after: first step`},

@@ -7,31 +7,39 @@ type Reason string
 
 // Why a person was chosen.
 const (
-	LongestAgo      Reason = "longest_ago"
-	FewestOpenChats Reason = "fewest_open_chats"
-	NamedPerson     Reason = "named_person"
+	LongestAgo       Reason = "longest_ago"
+	FewestOpenChats  Reason = "fewest_open_chats"
+	NextByWeight     Reason = "next_by_weight"
+	NamedPerson      Reason = "named_person"
+	PreviousAssignee Reason = "previous_assignee"
 )
 
 // Why a person was passed over.
 const (
-	AssignedLater Reason = "assigned_later"
-	MoreOpenChats Reason = "more_open_chats"
-	LaterID       Reason = "later_id"
-	LaterInOrder  Reason = "later_in_order"
-	AtCapacity    Reason = "at_capacity"
-	IsAway        Reason = "away"
-	IsOffline     Reason = "offline"
-	OnlineEnded   Reason = "online_ended"
-	Excluded      Reason = "excluded"
-	LacksLanguage Reason = "lacks_language"
-	LacksSkill    Reason = "lacks_skill"
-	Inactive      Reason = "inactive"
-	NoRole        Reason = "no_role"
-	NotInPool     Reason = "not_in_pool"
+	AssignedLater     Reason = "assigned_later"
+	MoreOpenChats     Reason = "more_open_chats"
+	LaterByWeight     Reason = "later_by_weight"
+	LowerWeight       Reason = "lower_weight"
+	PreviousPreferred Reason = "previous_preferred"
+	LaterID           Reason = "later_id"
+	LaterInOrder      Reason = "later_in_order"
+	AtCapacity        Reason = "at_capacity"
+	IsAway            Reason = "away"
+	IsOffline         Reason = "offline"
+	OnlineEnded       Reason = "online_ended"
+	Excluded          Reason = "excluded"
+	LacksLanguage     Reason = "lacks_language"
+	LacksSkill        Reason = "lacks_skill"
+	Inactive          Reason = "inactive"
+	NoRole            Reason = "no_role"
+	NotInPool         Reason = "not_in_pool"
 )
 
-// FirstID says that the order of ids decided between two who were equal in everything else.
-const FirstID Reason = "first_id"
+// What decided between two who were equal by the strategy; LongestAgo may too.
+const (
+	HigherWeight Reason = "higher_weight"
+	FirstID      Reason = "first_id" // they were equal in everything else
+)
 
 // Why nobody can take a Chat: one code for each situation that an Admin would mend in another way.
 const (
@@ -47,33 +55,39 @@ const (
 )
 
 var reasonWords = map[Reason]string{
-	LongestAgo:       "was given a Chat longest ago",
-	FewestOpenChats:  "has the fewest open Chats",
-	NamedPerson:      "is the person the rule names",
-	AssignedLater:    "was given a Chat more recently",
-	MoreOpenChats:    "has more open Chats",
-	LaterID:          "was equal in everything, and comes later in the order of ids",
-	LaterInOrder:     "could take it, but comes later in the order",
-	AtCapacity:       "has as many open Chats as their capacity allows",
-	IsAway:           "is away",
-	IsOffline:        "is offline",
-	OnlineEnded:      "was online, but that has ended by itself",
-	Excluded:         "may not have this Chat",
-	LacksLanguage:    "lacks a language that the rule requires",
-	LacksSkill:       "lacks a skill that the rule requires",
-	Inactive:         "is deactivated",
-	NoRole:           "has no role",
-	NotInPool:        "does not belong to the pool",
-	FirstID:          "they were equal in everything, so the order of ids decided",
-	NoMembers:        "nobody belongs to this pool",
-	NobodyActive:     "whoever belongs to this pool is deactivated or has no role",
-	NobodyQualified:  "nobody in this team has all the languages and skills that the rule requires",
-	NobodyOnline:     "nobody in this pool is online",
-	AllAtCapacity:    "everybody in this pool has as many open Chats as their capacity allows",
-	OnlineAtCapacity: "those online have as many open Chats as their capacity allows, and the others are away or offline",
-	AllExcluded:      "nobody in this pool may have this Chat",
-	RestExcluded:     "some in this pool may not have this Chat, and the others are full, away or offline",
-	NoSuchStrategy:   "the rule's strategy is not known here",
+	LongestAgo:        "was given a Chat longest ago",
+	FewestOpenChats:   "has the fewest open Chats",
+	NextByWeight:      "is next in turn by weight",
+	NamedPerson:       "is the person the rule names",
+	PreviousAssignee:  "was the Assignee when the Chat was closed, and the rule prefers them",
+	AssignedLater:     "was given a Chat more recently",
+	MoreOpenChats:     "has more open Chats",
+	LaterByWeight:     "comes later in turn by weight",
+	LowerWeight:       "was equal in turn, and has a lower weight",
+	PreviousPreferred: "was next, but the rule prefers whoever was the Assignee when the Chat was closed",
+	LaterID:           "was equal in everything, and comes later in the order of ids",
+	LaterInOrder:      "could take it, but comes later in the order",
+	AtCapacity:        "has as many open Chats as their capacity allows",
+	IsAway:            "is away",
+	IsOffline:         "is offline",
+	OnlineEnded:       "was online, but that has ended by itself",
+	Excluded:          "may not have this Chat",
+	LacksLanguage:     "lacks a language that the rule requires",
+	LacksSkill:        "lacks a skill that the rule requires",
+	Inactive:          "is deactivated",
+	NoRole:            "has no role",
+	NotInPool:         "does not belong to the pool",
+	HigherWeight:      "they were equal in turn, so the higher weight decided",
+	FirstID:           "they were equal in everything, so the order of ids decided",
+	NoMembers:         "nobody belongs to this pool",
+	NobodyActive:      "whoever belongs to this pool is deactivated or has no role",
+	NobodyQualified:   "nobody in this team has all the languages and skills that the rule requires",
+	NobodyOnline:      "nobody in this pool is online",
+	AllAtCapacity:     "everybody in this pool has as many open Chats as their capacity allows",
+	OnlineAtCapacity:  "those online have as many open Chats as their capacity allows, and the others are away or offline",
+	AllExcluded:       "nobody in this pool may have this Chat",
+	RestExcluded:      "some in this pool may not have this Chat, and the others are full, away or offline",
+	NoSuchStrategy:    "the rule's strategy is not known here",
 }
 
 // Words is the reason in words for people to read, without a subject where it is about one person. A code that this
@@ -88,7 +102,7 @@ func (r Reason) Words() string {
 // outcome is Chosen for the reasons of being chosen, and Passed for all others.
 func (r Reason) outcome() string {
 	switch r {
-	case LongestAgo, FewestOpenChats, NamedPerson:
+	case LongestAgo, FewestOpenChats, NextByWeight, NamedPerson, PreviousAssignee:
 		return Chosen
 	}
 	return Passed

@@ -27,6 +27,8 @@ func TestRoute(t *testing.T) {
 		RuleID: "arabic-desk", RuleName: "Arabic speakers", Priority: High, Strategy: LeastLoaded,
 		Pool:  Pool{Team: "arabic", Languages: []string{"ar"}},
 		Steps: []Step{{Pool: Pool{Team: "support", Languages: []string{"ar"}}, Strategy: RoundRobin, After: 5 * time.Minute}},
+
+		Previous: true, Within: 24 * time.Hour,
 	}
 	if got := rules.Route(Input{Language: "ar", Country: "AE"}); fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -80,9 +80,9 @@ const (
 	Agent       Strategy = "agent"
 )
 
-// available reports whether Choose can follow the strategy.
-func (s Strategy) available() bool {
-	return s == RoundRobin || s == LeastLoaded || s == Agent
+// known reports whether Choose can follow the strategy.
+func (s Strategy) known() bool {
+	return s == RoundRobin || s == LeastLoaded || s == Weighted || s == Agent
 }
 
 // Priority orders the waiting Chats of a pool before their time does.
@@ -145,6 +145,15 @@ type Routing struct {
 	Strategy Strategy
 	Priority Priority
 	Steps    []Step // further pools that open while the Chat waits, in the order of After; not to be changed
+
+	Previous bool          // the previous Assignee is to be preferred; see Prefers
+	Within   time.Duration // this long after the Chat was closed; zero means however long
+}
+
+// Prefers reports whether somebody who was the Assignee of a Chat until it was closed is to be preferred when it is
+// opened again.
+func (r Routing) Prefers(closed, opened time.Time) bool {
+	return r.Previous && (r.Within == 0 || opened.Sub(closed) <= r.Within)
 }
 
 // Step is a further pool of a Routing.
@@ -163,6 +172,20 @@ func (r *Rules) Route(in Input) Routing {
 		}
 	}
 	return r.otherwise.routing
+}
+
+// Steps is the further pools of a rule, or of otherwise by OtherwiseID, in the order of After; not to be changed. None when
+// the rule has none, is disabled, or is not there.
+func (r *Rules) Steps(ruleID string) []Step {
+	if ruleID == OtherwiseID {
+		return r.otherwise.routing.Steps
+	}
+	for i := range r.rules {
+		if r.rules[i].id == ruleID && r.rules[i].enabled {
+			return r.rules[i].routing.Steps
+		}
+	}
+	return nil
 }
 
 // Hours asks the calendars that the rules name whether now lies inside, for Input.Hours. Calendars that are not there,
@@ -191,6 +214,9 @@ func (r *rule) pool(t target) Pool {
 // route fills in the rule's routing.
 func (r *rule) route() {
 	r.routing = Routing{RuleID: r.id, RuleName: r.name, Priority: r.priority}
+	if r.previous != nil {
+		r.routing.Previous, r.routing.Within = r.previous.prefer, r.previous.within
+	}
 	for i, t := range r.to {
 		pool := r.pool(t)
 		if i == 0 {

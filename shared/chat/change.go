@@ -98,6 +98,7 @@ type Auto struct {
 	Pool   assign.Pool
 	Now    time.Time
 	At     time.Time // becomes the person's AssignedAt; later than that of anybody in the pool, whatever the clocks say
+	Turn   int64     // becomes the person's Turn; 0 unless the strategy was weighted
 }
 
 // Link makes an identity lead to a Chat.
@@ -154,7 +155,7 @@ func (c Chat) waits(at time.Time, after Ownership, placed Placed) Change {
 		RuleName: placed.Routing.RuleName, Pool: after.Pools[0], Strategy: placed.Routing.Strategy, Priority: after.Priority}
 	change.Entry = Entry{
 		Chat: c.ID, Priority: after.Priority, Since: after.WaitingSince,
-		Strategy: placed.Routing.Strategy, RuleID: placed.Routing.RuleID, RuleName: placed.Routing.RuleName, RulesVersion: placed.RulesVersion,
+		Strategy: placed.Routing.Strategy, Prefer: placed.Prefer, Previous: placed.Previous, RuleID: placed.Routing.RuleID, RuleName: placed.Routing.RuleName, RulesVersion: placed.RulesVersion,
 		Routed: after.Routed, Epoch: after.Epoch, Message: placed.Message,
 	}
 	return change

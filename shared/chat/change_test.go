@@ -75,7 +75,7 @@ func TestAnyLifeOfAChat(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				choice := assign.Choose(pool, assign.RoundRobin, []team.Person{p}, nil, now)
+				choice := assign.Choose(assign.Want{Pool: pool, Strategy: assign.RoundRobin}, []team.Person{p}, now)
 				apply(c.Assigned(now, chat.Auto{Person: p, Pool: pool}, assign.Decision{Pool: c.Pools[0], Priority: c.Priority}.With(choice)))
 			},
 			"reassigned": func(t *rapid.T) {

@@ -162,6 +162,8 @@ type Entry struct {
 	Priority     assign.Priority
 	Since        time.Time
 	Strategy     assign.Strategy
+	Prefer       string   // the previous Assignee, if the rule prefers them; else empty
+	Previous     Previous // kept for rules that are saved later
 	RuleID       string
 	RuleName     string
 	RulesVersion int64
@@ -169,4 +171,10 @@ type Entry struct {
 	Epoch        int64
 	Message      Key           // the message that opened the Chat: rules that are saved later look at it again
 	Because      assign.Reason // why nobody could take it when the pool was last served; empty before that
+}
+
+// Previous is who had a Chat until it was closed, before it waited; nobody if it is new or a person passed it on.
+type Previous struct {
+	Person string
+	Until  time.Time // when it was closed
 }

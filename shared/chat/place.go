@@ -13,10 +13,22 @@ type Placed struct {
 	RulesVersion int64
 	Input        assign.Input
 	Message      Key // the message that the rules looked at
+	Previous     Previous
+	Prefer       string // the previous Assignee, if the rule prefers them; else empty
+}
+
+// After is the same for a Chat that somebody had until it was closed, and that was opened again at a moment.
+func (p Placed) After(previous Previous, opened time.Time) Placed {
+	p.Previous, p.Prefer = previous, ""
+	if previous.Person != "" && p.Routing.Prefers(previous.Until, opened) {
+		p.Prefer = previous.Person
+	}
+	return p
 }
 
 // Place applies rules to a Chat that a message has opened, or that still waits since then. The inputs are those of now:
-// hours, tags and departments may have changed since the message came.
+// hours, tags and departments may have changed since the message came. Who had a Chat that waits already does not stand
+// on it any more, but on its waiting entry: see Placed.After.
 func (c Chat) Place(m Message, rules *assign.Rules, version int64, settings team.Settings, now time.Time) Placed {
 	in := assign.Input{
 		Language:       c.Customer.Language,
@@ -41,7 +53,11 @@ func (c Chat) Place(m Message, rules *assign.Rules, version int64, settings team
 		}
 	}
 	in.Department = assign.Department(settings.Departments, in)
-	return Placed{Routing: rules.Route(in), RulesVersion: version, Input: in, Message: m.Key}
+	placed := Placed{Routing: rules.Route(in), RulesVersion: version, Input: in, Message: m.Key}
+	if c.Status == Closed {
+		return placed.After(Previous{Person: c.Owner, Until: c.ClosedAt}, now)
+	}
+	return placed
 }
 
 // Cut shortens text to at most limit bytes without breaking a character, so that items keep their size.

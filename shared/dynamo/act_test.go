@@ -87,7 +87,7 @@ func TestPassedToATeam(t *testing.T) {
 	amira, err := s.store.Person(t.Context(), "amira")
 	s.must(err)
 	pool := assign.Pool{Team: "support"}
-	choice := assign.Choose(pool, page.Entries[0].Strategy, []team.Person{*amira}, nil, dynamo.Now())
+	choice := assign.Choose(assign.Want{Pool: pool, Strategy: page.Entries[0].Strategy}, []team.Person{*amira}, dynamo.Now())
 	e := page.Entries[0]
 	decision := assign.Decision{RulesVersion: e.RulesVersion, Pool: e.Pool, Strategy: e.Strategy, Priority: e.Priority}.With(choice)
 	s.must(s.store.Commit(t.Context(), c.Assigned(dynamo.Now(), chat.Auto{Person: *amira, Pool: pool, Now: dynamo.Now(), At: dynamo.Now()}, decision)))

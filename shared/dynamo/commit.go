@@ -164,6 +164,9 @@ func (t *transaction) load(person string, n int, ch chat.Change) {
 		u.set("changedAt", sortable(ch.Event.At))
 	case ch.Auto != nil:
 		u.set("assignedAt", millis(ch.Auto.At))
+		if ch.Auto.Turn != 0 {
+			u.set("turn", ch.Auto.Turn)
+		}
 		held = canTake(*ch.Auto)
 	default:
 		held = equals("active", true)

@@ -74,7 +74,7 @@ func (w *world) given(c chat.Chat) chat.Change {
 	people, err := w.People(w.Context())
 	w.must(err)
 	pool := assign.Pool{Person: "dan"}
-	choice := assign.Choose(pool, assign.Agent, people, nil, dynamo.Now())
+	choice := assign.Choose(assign.Want{Pool: pool, Strategy: assign.Agent}, people, dynamo.Now())
 	return c.Assigned(dynamo.Now(), chat.Auto{Person: *choice.Person, Pool: pool, Now: dynamo.Now(), At: choice.AssignedAt},
 		assign.Decision{Pool: c.Pools[0], Priority: c.Priority, WaitingSince: c.WaitingSince.UnixMilli()}.With(choice))
 }

@@ -205,6 +205,9 @@ type entryItem struct {
 	Since        int64  `dynamodbav:"ws"`
 	Priority     string `dynamodbav:"pr"`
 	Strategy     string `dynamodbav:"sg"`
+	Prefer       string `dynamodbav:"pf,omitempty"`
+	Previous     string `dynamodbav:"pa,omitempty"`
+	ClosedAt     int64  `dynamodbav:"ca,omitempty"`
 	RuleID       string `dynamodbav:"ru,omitempty"`
 	RuleName     string `dynamodbav:"rn,omitempty"`
 	RulesVersion int64  `dynamodbav:"rv"`
@@ -216,13 +219,13 @@ type entryItem struct {
 func newEntryItem(e chat.Entry) entryItem {
 	return entryItem{PK: waitingPK(e.Pool), SK: waitingSK(e.Priority, e.Since, e.Chat), Chat: e.Chat, Epoch: e.Epoch,
 		Since: millis(e.Since), Priority: string(e.Priority), Strategy: string(e.Strategy), RuleID: e.RuleID, RuleName: e.RuleName,
-		RulesVersion: e.RulesVersion, Routed: e.Routed, Message: keyBytes(e.Message), Because: string(e.Because)}
+		Prefer: e.Prefer, Previous: e.Previous.Person, ClosedAt: millis(e.Previous.Until), RulesVersion: e.RulesVersion, Routed: e.Routed, Message: keyBytes(e.Message), Because: string(e.Because)}
 }
 
 func (it entryItem) entry() chat.Entry {
 	return chat.Entry{Chat: it.Chat, Pool: it.PK[len(waitingPrefix):], Priority: assign.Priority(it.Priority),
 		Since: fromMillis(it.Since), Strategy: assign.Strategy(it.Strategy), RuleID: it.RuleID, RuleName: it.RuleName,
-		RulesVersion: it.RulesVersion, Routed: it.Routed, Epoch: it.Epoch,
+		Prefer: it.Prefer, Previous: chat.Previous{Person: it.Previous, Until: fromMillis(it.ClosedAt)}, RulesVersion: it.RulesVersion, Routed: it.Routed, Epoch: it.Epoch,
 		Message: keyOf(it.Message), Because: assign.Reason(it.Because)}
 }
 
@@ -243,6 +246,7 @@ type personItem struct {
 	Teams     []string `dynamodbav:"teams,stringset,omitempty"`
 	Open      int      `dynamodbav:"openChats"`
 	Assigned  int64    `dynamodbav:"assignedAt,omitempty"`
+	Turn      int64    `dynamodbav:"turn,omitempty"`
 	Changed   int64    `dynamodbav:"changed"`
 	ChangedAt string   `dynamodbav:"changedAt"`
 }
@@ -251,14 +255,14 @@ func newPersonItem(p team.Person, now time.Time) personItem {
 	return personItem{PK: peoplePK, SK: p.ID, Name: p.Name, Email: p.Email, Role: string(p.Role), Active: p.Active,
 		Avail: string(p.Availability), Until: millis(p.OnlineUntil), Capacity: p.Capacity, Limit: p.Limit, Weight: p.Weight,
 		Languages: p.Languages, Skills: p.Skills, Teams: p.Teams, Open: p.OpenChats, Assigned: millis(p.AssignedAt),
-		Changed: p.Changed, ChangedAt: sortable(now)}
+		Turn: p.Turn, Changed: p.Changed, ChangedAt: sortable(now)}
 }
 
 func (it personItem) person() team.Person {
 	return team.Person{ID: it.SK, Name: it.Name, Email: it.Email, Role: team.Role(it.Role), Active: it.Active,
 		Availability: team.Availability(it.Avail), OnlineUntil: fromMillis(it.Until), Capacity: it.Capacity, Limit: it.Limit,
 		Weight: it.Weight, Languages: it.Languages, Skills: it.Skills, Teams: it.Teams, OpenChats: it.Open,
-		AssignedAt: fromMillis(it.Assigned), Changed: it.Changed}
+		AssignedAt: fromMillis(it.Assigned), Turn: it.Turn, Changed: it.Changed}
 }
 
 func millis(t time.Time) int64 {

@@ -85,7 +85,7 @@ func TestItemsStayWithinOneKilobyte(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	choice := assign.Choose(pool, assign.LeastLoaded, people, nil, at)
+	choice := assign.Choose(assign.Want{Pool: pool, Strategy: assign.LeastLoaded}, people, at)
 	assigned := c.Assigned(at, chat.Auto{Person: *choice.Person, Pool: pool, Now: at, At: at}, decision.With(choice))
 	person := people[0]
 	person.Email = strings.Repeat("e", 60) + "@example.com"

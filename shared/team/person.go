@@ -50,6 +50,7 @@ type Person struct {
 
 	OpenChats  int       // open Chats the person owns (invariant I2)
 	AssignedAt time.Time // when a Chat was last given to the person automatically; zero means never
+	Turn       int64     // the person's last turn under the strategy weighted, as package assign counts them; 0 means never
 	Changed    int64     // raised by one with every write of the person; the fence of an automatic assignment
 }
 

@@ -111,7 +111,7 @@ func (s *stage) arrives(ctx context.Context, m whatsapp.Message) error {
 	if err != nil {
 		return err
 	}
-	choice := assign.Choose(pool, placed.Routing.Strategy, people, nil, dynamo.Now())
+	choice := assign.Choose(assign.Want{Pool: pool, Strategy: placed.Routing.Strategy}, people, dynamo.Now())
 	decision := assign.Decision{RulesVersion: e.RulesVersion, RuleID: e.RuleID, RuleName: e.RuleName, Pool: e.Pool, Strategy: e.Strategy}.With(choice)
 	if choice.Person == nil {
 		if err := s.store.List(ctx, e.Pool); err != nil {
