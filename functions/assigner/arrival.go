@@ -28,6 +28,9 @@ func (a *assigner) arrival(m whatsapp.Message) chat.Arrival {
 	if m.Direction == whatsapp.Out {
 		arrival.Username, arrival.Profile = "", ""
 	}
+	if arrival.Username != "" {
+		arrival.NamedAt = a.secret.UsernameAddress(m.Number, arrival.Username)
+	}
 	if m.Effect() == whatsapp.Opens || m.Kind == whatsapp.KindEcho || m.Kind == whatsapp.KindHistory {
 		arrival.Preview = preview(m)
 	}

@@ -173,12 +173,17 @@ func TestListOfAVeryBusyPerson(t *testing.T) {
 	}
 }
 
-// A customer is found by the exact number, however people write it, and by nothing less.
+// A customer is found by the exact number or username, however people write it, and by nothing less.
 func TestSearch(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	d.opens("chat", "15550101234", "hello")
-	for query, want := range map[string]int{"15550101234": 1, "+1 555 010-1234": 1, "(1) 555.010.1234": 1, "1555010123": 0, "5550101234": 0, "Layla": 0, "+": 0} {
+	next := chat.Arrival{Message: chat.Message{Key: d.secret.Key(d.clock.Unix()+1, "next")}, Username: "Layla_K", NamedAt: d.secret.UsernameAddress(seed.SupportNumber, "Layla_K")}
+	if _, err := d.store.Deliver(t.Context(), "chat", next); err != nil {
+		t.Fatal(err)
+	}
+	for query, want := range map[string]int{"@layla_k": 1, "LAYLA_K": 1, "@layla": 0, "@": 0, "@15550101234": 0,
+		"15550101234": 1, "+1 555 010-1234": 1, "(1) 555.010.1234": 1, "1555010123": 0, "5550101234": 0, "Layla": 0, "+": 0} {
 		got := d.must("GET /v1/chats", "", "q="+url.QueryEscape(query))["items"].([]any)
 		if len(got) != want {
 			t.Errorf("%q finds %d, want %d", query, len(got), want)

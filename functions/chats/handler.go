@@ -33,6 +33,7 @@ type store interface {
 	RecentChatsOf(ctx context.Context, personID string, opened int64) ([]chat.Chat, bool, error)
 	WaitingChats(ctx context.Context, pools []string, after dynamo.Place, limit int) (dynamo.ChatPage, error)
 	ChatsAt(ctx context.Context, addresses []string) ([]chat.Chat, error)
+	ChatsNamed(ctx context.Context, username string, addresses []string) ([]chat.Chat, error)
 
 	MessagesBefore(ctx context.Context, c chat.Chat, k chat.Key, limit int) (dynamo.MessagePage, error)
 	MessagesAfter(ctx context.Context, c chat.Chat, k chat.Key, limit int) (dynamo.MessagePage, error)

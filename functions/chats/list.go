@@ -211,25 +211,30 @@ func (h *chats) byLastMessage(ctx context.Context, personID string, status chat.
 	return rest, at{Section: from.Section, Place: dynamo.LastMessagePlace(rest[limit-1]), Opened: from.Opened}, nil
 }
 
-// search finds the Chats of one customer, one for each business number, by the exact phone number, with or without what
-// people write between digits, or by WhatsApp's user id.
+// search finds the Chats of one customer, one for each business number: by the exact phone number, with or without what
+// people write between digits, or by WhatsApp's user id, or by the username they have now, with or without @.
 func (h *chats) search(ctx context.Context, query string) ([]chat.Chat, error) {
 	names, err := h.names.Names(ctx)
 	if err != nil {
 		return nil, err
 	}
-	address := h.secret.UserAddress
+	at := func(address func(number, id string) string, id string) []string {
+		var addresses []string
+		for number := range names.Numbers {
+			addresses = append(addresses, address(number, id))
+		}
+		return addresses[:min(len(addresses), mostChats)]
+	}
 	if digits, ok := phone(query); ok {
-		query, address = digits, h.secret.PhoneAddress
+		return h.store.ChatsAt(ctx, at(h.secret.PhoneAddress, digits))
 	}
-	var addresses []string
-	for number := range names.Numbers {
-		addresses = append(addresses, address(number, query))
+	username, isUsername := strings.CutPrefix(query, "@")
+	if !isUsername {
+		if found, err := h.store.ChatsAt(ctx, at(h.secret.UserAddress, query)); len(found) > 0 || err != nil {
+			return found, err
+		}
 	}
-	if len(addresses) > mostChats {
-		addresses = addresses[:mostChats]
-	}
-	return h.store.ChatsAt(ctx, addresses)
+	return h.store.ChatsNamed(ctx, username, at(h.secret.UsernameAddress, username))
 }
 
 // phone reads digits out of a number as people write it.

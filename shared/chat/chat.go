@@ -151,6 +151,7 @@ type Arrival struct {
 	Phone    string // of the customer, as the message shows it
 	Preview  string
 	Username string
+	NamedAt  string // Secret.UsernameAddress of the username
 	Profile  string
 	Language string // what the customer wrote in
 }

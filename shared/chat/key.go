@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 )
 
@@ -81,6 +82,12 @@ func (s Secret) UserAddress(number, userID string) string { return s.address("us
 
 // PhoneAddress is where the alias of a phone number is found. A phone is never a Chat's own id: numbers are recycled.
 func (s Secret) PhoneAddress(number, phone string) string { return s.address("phone", number, phone) }
+
+// UsernameAddress is where a search for a username begins. Usernames are compared without regard to case, and without @.
+// It is no identity: people change their username, and others may take it.
+func (s Secret) UsernameAddress(number, username string) string {
+	return s.address("username", number, strings.ToLower(strings.TrimPrefix(username, "@")))
+}
 
 func (s Secret) address(kind, number, id string) string {
 	return base64.RawURLEncoding.EncodeToString(s.hash(kind, number, id)[:16])

@@ -18,6 +18,9 @@ import (
 // that begin to lead here. It writes each item once (a transaction may not name one twice). Errors as in the package
 // comment; after ErrUnsure the transaction may have happened.
 func (s *Store) Commit(ctx context.Context, change chat.Change) error {
+	if err := s.namedBy(ctx, change); err != nil {
+		return err
+	}
 	t := transaction{store: s}
 	if change.Before.Epoch == 0 {
 		t.createChat(change)

@@ -3,6 +3,7 @@ package dynamo
 import (
 	"context"
 	"errors"
+	"maps"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -106,31 +107,43 @@ func (s *Store) deliver(ctx context.Context, chatID string, a chat.Arrival, read
 	u.preview(chat.Chat{}, k, chat.In, a.Preview)
 	become(u, "un", "", a.Username)
 	become(u, "pn", "", a.Profile)
-	return s.updateChat(ctx, chatID, u, equals("st", string(chat.Open)).
+	was, err := s.updateChat(ctx, chatID, u, equals("st", string(chat.Open)).
 		And(older("li", k)).
 		And(countsAsRead(read, k)))
+	if err != nil {
+		return was, err
+	}
+	return nil, s.named(ctx, chatID, was.Customer.Username, a)
 }
 
-// updateChat is a plain update of named attributes of a Chat. When the condition fails it returns the Chat as it is.
+// updateChat is a plain update of named attributes of a Chat. It returns what those attributes were before, and nothing
+// else of the Chat; when the condition fails, the Chat as it is.
 func (s *Store) updateChat(ctx context.Context, chatID string, u *update, held expression.ConditionBuilder) (*chat.Chat, error) {
 	e, err := expression.NewBuilder().WithUpdate(u.b).WithCondition(held).Build()
 	if err != nil {
 		return nil, err
 	}
-	_, err = s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{TableName: &s.chats, Key: key(chatPK(chatID), selfSK),
+	out, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{TableName: &s.chats, Key: key(chatPK(chatID), selfSK),
 		UpdateExpression: e.Update(), ConditionExpression: e.Condition(),
-		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
+		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(), ReturnValues: types.ReturnValueUpdatedOld,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld})
+	was := Item{}
 	var refused *types.ConditionalCheckFailedException
-	if errors.As(err, &refused) && len(refused.Item) > 0 {
-		it, problem := unmarshal[chatItem](refused.Item)
-		if problem != nil {
-			return nil, problem
-		}
-		c := it.chat()
-		return &c, outcome("update chat "+chatID, err)
+	switch {
+	case err == nil:
+		maps.Copy(was, out.Attributes)
+	case errors.As(err, &refused) && len(refused.Item) > 0:
+		was = refused.Item
+	default:
+		return nil, outcome("update chat "+chatID, err)
 	}
-	return nil, outcome("update chat "+chatID, err)
+	maps.Copy(was, key(chatPK(chatID), selfSK))
+	it, problem := unmarshal[chatItem](was)
+	if problem != nil {
+		return nil, problem
+	}
+	c := it.chat()
+	return &c, outcome("update chat "+chatID, err)
 }
 
 // PutMessage stores a Message that its Chat already counts. That it exists is success: a Message that exists has been
@@ -175,6 +188,9 @@ func (s *Store) Has(ctx context.Context, c chat.Chat, k chat.Key) (bool, error) 
 // crashed half way: the Message and its mark in one transaction, because "late" and "already read" could not be told
 // apart between the two. ErrRefused: it is stored already, or the Chat is not open any more; look again.
 func (s *Store) Late(ctx context.Context, c chat.Chat, a chat.Arrival) error {
+	if err := s.named(ctx, c.ID, "", a); err != nil {
+		return err
+	}
 	u := &update{}
 	u.unread(c, a.Message.Key)
 	return s.aside(ctx, c, a.Message, u, equals("st", string(chat.Open)).And(countsAsRead(c, a.Message.Key)))

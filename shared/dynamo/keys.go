@@ -17,6 +17,7 @@ import (
 //	what                                  pk             sk                               read by
 //	Chat                                  C#chat         0                                id; BSUID (the id is its hash when the first message told it)
 //	identity that leads to a Chat         C#address      0                                hash(number, phone or BSUID)
+//	whose a username was last             U#address      0                                hash(number, username), by a search only
 //	Message                               C#chat         M#key                            Chat, in WhatsApp's order; one by its key
 //	history                               C#chat         H#epoch#n                        Chat, in order: n is 0 for the change itself,
 //	                                                                                      r and a number for a routing, a reason for "nobody"
@@ -55,6 +56,7 @@ const (
 	calendarPrefix   = "H#"
 
 	chatPrefix     = "C#"
+	usernamePrefix = "U#"
 	waitingPrefix  = "W#"
 	messagePrefix  = "M#"
 	historyPrefix  = "H#"
@@ -67,6 +69,7 @@ const (
 )
 
 func chatPK(id string) string                 { return chatPrefix + id }
+func usernamePK(address string) string        { return usernamePrefix + address }
 func messageSK(k chat.Key) string             { return messagePrefix + k.String() }
 func deliverySK(m chat.Mark) string           { return deliveryPrefix + fmt.Sprintf("%x", m[:]) }
 func mailSK(email string) string              { return strings.ToLower(email) }
