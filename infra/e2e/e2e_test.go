@@ -30,6 +30,9 @@ func TestFromOutside(t *testing.T) {
 		t.Run("odd addresses", w.odd)
 	})
 	t.Run("matrix", w.matrix)
+	if w.checkRights != nil {
+		t.Run("rights", w.checkRights)
+	}
 	if w.said == nil {
 		return
 	}

@@ -32,6 +32,7 @@ import (
 	"chatkeeper/infra/local/issuer"
 	"chatkeeper/infra/local/issuer/issuertest"
 	"chatkeeper/infra/local/seed"
+	"chatkeeper/infra/local/servers/serverstest"
 	"chatkeeper/infra/local/stack"
 	"chatkeeper/infra/local/stack/stacktest"
 	"chatkeeper/shared/dynamo"
@@ -47,6 +48,8 @@ type target struct {
 	// deactivate makes mei inactive; nil where it has been done, or can't be.
 	deactivate func()
 	said       *said // what the functions logged; nil if it is not at hand
+	// checkRights compares what the functions did with what they may do; nil where it was not watched.
+	checkRights func(*testing.T)
 }
 
 // said collects output.
@@ -97,12 +100,15 @@ func ownStack(t *testing.T) *target {
 			t.Logf("the stack said:\n%s", output)
 		}
 	})
-	s := stacktest.Start(t, stack.Options{Parameters: map[string]string{"Issuer": i.URL, "Audience": i.Audience}, Output: output})
+	r := &rights{}
+	s := stacktest.Start(t, stack.Options{Parameters: map[string]string{"Issuer": i.URL, "Audience": i.Audience}, Output: output,
+		Edit: r.between(t, serverstest.DynamoDBEndpoint(t), serverstest.SQSEndpoint(t))})
 	store := dynamo.New(s.DynamoDB(), s.Table("ChatsTable"), s.Table("TeamTable"))
 	if _, err := seed.Load(t.Context(), store, dynamo.Now()); err != nil {
 		t.Fatal(err)
 	}
 	tg := &target{url: s.URL, appSecret: s.Environment("WebhookFunction")["APP_SECRET"], tokens: map[string]string{}, key: i.Key.Public(), said: output,
+		checkRights: func(t *testing.T) { r.check(t, s) },
 		deactivate: func() {
 			_, err := store.UpdatePerson(context.WithoutCancel(t.Context()), "mei", dynamo.Now(), func(p *team.Person) error {
 				p.Active = false
