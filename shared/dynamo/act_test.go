@@ -1,6 +1,7 @@
 package dynamo_test
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -225,5 +226,9 @@ func TestMailLeadsToAPerson(t *testing.T) {
 	s.must(err)
 	if a, b := whose("amira@example.com"), whose("new@example.com"); a != "" || b != "amira" {
 		t.Errorf("the old e-mail is %q's and the new one %q's", a, b)
+	}
+	_, err = s.store.UpdatePerson(t.Context(), "bruno", dynamo.Now(), func(p *team.Person) error { p.Email = "New@example.com"; return nil })
+	if b := whose("new@example.com"); !errors.Is(err, dynamo.ErrMailTaken) || b != "amira" {
+		t.Errorf("bruno asked for the e-mail of amira: %v, and it is %q's", err, b)
 	}
 }

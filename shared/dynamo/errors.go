@@ -77,6 +77,21 @@ func kindOfCancellation(reasons []types.CancellationReason) error {
 	return found
 }
 
+// refusedAt lists the operations of a cancelled transaction whose conditions did not hold, by position.
+func refusedAt(err error) []int {
+	var cancelled *types.TransactionCanceledException
+	if !errors.As(err, &cancelled) {
+		return nil
+	}
+	var at []int
+	for i, r := range cancelled.CancellationReasons {
+		if aws.ToString(r.Code) == "ConditionalCheckFailed" {
+			at = append(at, i)
+		}
+	}
+	return at
+}
+
 func isConnection(err error) bool {
 	var request interface{ ConnectionError() bool }
 	return errors.As(err, &request) && request.ConnectionError()

@@ -73,7 +73,7 @@ func (s *Store) PersonByMail(ctx context.Context, email string) (string, error) 
 
 // UpdatePerson changes a person: it reads them (strongly), lets edit change what it likes but the id and the load, and
 // writes what differs, if nobody else wrote the person meanwhile; else it does so again. The load (OpenChats) belongs to
-// Commit alone. It returns the person as stored, [ErrNoPerson], or edit's error as it is.
+// Commit alone. It returns the person as stored, [ErrNoPerson], [ErrMailTaken], or edit's error as it is.
 func (s *Store) UpdatePerson(ctx context.Context, id string, now time.Time, edit func(*team.Person) error) (team.Person, error) {
 	var last error
 	for n := range attempts {
@@ -133,7 +133,7 @@ func (s *Store) savePerson(ctx context.Context, read, edited team.Person, now ti
 	return outcome("change person "+read.ID, err)
 }
 
-// saveMail changes a person together with what leads to them. ErrRefused also when the e-mail is another's.
+// saveMail changes a person together with what leads to them. ErrMailTaken: the person is as read, and the e-mail another's.
 func (s *Store) saveMail(ctx context.Context, read, edited team.Person, u *update, held expression.ConditionBuilder) error {
 	t := transaction{store: s}
 	t.update(s.team, peoplePK, read.ID, u, held)
@@ -143,7 +143,11 @@ func (s *Store) saveMail(ctx context.Context, read, edited team.Person, u *updat
 	if edited.Email != "" {
 		t.put(s.team, mailItem{PK: mailPK, SK: mailSK(edited.Email), Person: edited.ID}, absent())
 	}
-	return t.commit(ctx)
+	err := t.commit(ctx)
+	if held := refusedAt(err); edited.Email != "" && slices.Equal(held, []int{len(t.items) - 1}) {
+		return ErrMailTaken
+	}
+	return err
 }
 
 func becomeSet(u *update, attribute string, before, after []string) {
@@ -158,6 +162,10 @@ func becomeSet(u *update, attribute string, before, after []string) {
 
 // ErrNoPerson: nobody has this id.
 var ErrNoPerson error = &chat.Error{Code: chat.NoSuchPerson}
+
+// ErrMailTaken: the e-mail leads to another person.
+var ErrMailTaken error = &chat.Error{Code: chat.Invalid, Detail: "The e-mail is another person's.",
+	Fields: []chat.Field{{Pointer: "/email", Detail: "is another person's"}}}
 
 // ErrNoChat: no Chat has this id.
 var ErrNoChat error = &chat.Error{Code: chat.NoSuchChat}
