@@ -14,8 +14,8 @@ import (
 func TestReassign(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	c := w.opens("US.1", "amira")
-	w.edits("mei", func(p *team.Person) { p.Active = false })
+	c := w.Opens("US.1", "amira")
+	w.Edits("mei", func(p *team.Person) { p.Active = false })
 	long := strings.Repeat("ä", maxNote)
 	for _, test := range []struct {
 		what, who, body string
@@ -43,14 +43,14 @@ func TestReassign(t *testing.T) {
 		{"a waiting Chat by an Agent", "bruno", `{"personId":"bruno"}`, chat.NotAssignee, "", 7},
 		{"a waiting Chat by an Admin", "alex", `{"personId":"chloe"}`, "", "chloe", 8},
 	} {
-		got, shown := w.asks(test.who, c.ID, test.body)
+		got, shown := w.Asks(test.who, c.ID, test.body)
 		if got != test.want {
 			t.Errorf("%s: %q %v, want %q", test.what, got, shown, test.want)
 		}
-		if now := w.chat(c.ID); now.Owner != test.owner || now.Epoch != test.epoch {
+		if now := w.Chat(c.ID); now.Owner != test.owner || now.Epoch != test.epoch {
 			t.Errorf("%s: it is %q's at %d, want %q's at %d", test.what, now.Owner, now.Epoch, test.owner, test.epoch)
 		}
-		w.checked()
+		w.Checked()
 	}
 }
 
@@ -58,29 +58,29 @@ func TestReassign(t *testing.T) {
 func TestReassignAClosedChat(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	c := w.opens("US.1", "amira")
-	w.must(w.store.Commit(t.Context(), c.Closes(c.OpenedAt, chat.Actor{Kind: chat.ByPerson, ID: "amira"})))
-	if got, _ := w.asks("alex", c.ID, `{"teamId":"sales"}`); got != chat.ChatClosed {
+	c := w.Opens("US.1", "amira")
+	w.Must(w.Store.Commit(t.Context(), c.Closes(c.OpenedAt, chat.Actor{Kind: chat.ByPerson, ID: "amira"})))
+	if got, _ := w.Asks("alex", c.ID, `{"teamId":"sales"}`); got != chat.ChatClosed {
 		t.Errorf("to a team: %q", got)
 	}
-	if got, _ := w.asks("amira", c.ID, `{"personId":"dan"}`); got != "" {
+	if got, _ := w.Asks("amira", c.ID, `{"personId":"dan"}`); got != "" {
 		t.Errorf("to a colleague: %q", got)
 	}
-	if now := w.chat(c.ID); now.Owner != "dan" || now.Status != chat.Closed {
+	if now := w.Chat(c.ID); now.Owner != "dan" || now.Status != chat.Closed {
 		t.Errorf("it is %s of %q", now.Status, now.Owner)
 	}
-	w.checked()
+	w.Checked()
 }
 
 // Nothing of this prevents a reassignment; the answer tells.
 func TestWarnings(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	c := w.opens("US.1", "alex") // the customer writes Arabic
-	w.edits("bruno", func(p *team.Person) { p.Availability = team.Away })
-	w.edits("chloe", func(p *team.Person) { p.Availability = team.Offline })
-	w.edits("dan", func(p *team.Person) { p.OnlineUntil = c.OpenedAt })
-	w.edits("amira", func(p *team.Person) { p.Capacity, p.Limit = 1, 1 })
+	c := w.Opens("US.1", "alex") // the customer writes Arabic
+	w.Edits("bruno", func(p *team.Person) { p.Availability = team.Away })
+	w.Edits("chloe", func(p *team.Person) { p.Availability = team.Offline })
+	w.Edits("dan", func(p *team.Person) { p.OnlineUntil = c.OpenedAt })
+	w.Edits("amira", func(p *team.Person) { p.Capacity, p.Limit = 1, 1 })
 	for _, test := range []struct {
 		to   string
 		want []any
@@ -91,14 +91,14 @@ func TestWarnings(t *testing.T) {
 		{"mei", []any{"wrong_language"}},
 		{"amira", []any{}},
 	} {
-		got, shown := w.asks("alex", c.ID, fmt.Sprintf(`{"personId":%q}`, test.to))
+		got, shown := w.Asks("alex", c.ID, fmt.Sprintf(`{"personId":%q}`, test.to))
 		if warnings, _ := shown["warnings"].([]any); got != "" || !slices.Equal(warnings, test.want) {
 			t.Errorf("%s: %q %v, want %v", test.to, got, shown["warnings"], test.want)
 		}
 	}
-	other := w.opens("US.2", "alex")
-	if _, shown := w.asks("alex", other.ID, `{"personId":"amira"}`); fmt.Sprint(shown["warnings"]) != "[at_capacity]" {
+	other := w.Opens("US.2", "alex")
+	if _, shown := w.Asks("alex", other.ID, `{"personId":"amira"}`); fmt.Sprint(shown["warnings"]) != "[at_capacity]" {
 		t.Errorf("one more than she can take: %v", shown["warnings"])
 	}
-	w.checked()
+	w.Checked()
 }

@@ -15,14 +15,14 @@ import (
 func TestReply(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	c := w.opens("US.1", "amira")
+	c := w.Opens("US.1", "amira")
 	const hello = `{"type":"text","text":"hello"}`
-	if got, shown := w.asks("amira", c.ID, hello); got != "" || shown["delivery"] != "queued" || shown["direction"] != "out" || shown["text"] != "hello" ||
+	if got, shown := w.Asks("amira", c.ID, hello); got != "" || shown["delivery"] != "queued" || shown["direction"] != "out" || shown["text"] != "hello" ||
 		fmt.Sprint(shown["by"]) != "map[id:amira name:Amira]" {
 		t.Errorf("the Assignee's is answered %q %v", got, shown)
 	}
-	_, first := w.asks("amira", c.ID, hello, "Idempotency-Key", "one")
-	again, second := w.asks("amira", c.ID, hello, "Idempotency-Key", "one")
+	_, first := w.Asks("amira", c.ID, hello, "Idempotency-Key", "one")
+	again, second := w.Asks("amira", c.ID, hello, "Idempotency-Key", "one")
 	if again != "" || first["id"] != second["id"] || first["id"] == nil {
 		t.Errorf("the same key: %q, %v and %v", again, first["id"], second["id"])
 	}
@@ -40,26 +40,26 @@ func TestReply(t *testing.T) {
 		if test.key != "" {
 			header = []string{"Idempotency-Key", test.key}
 		}
-		if got, _ := w.asks(test.who, c.ID, test.body, header...); got != test.want {
+		if got, _ := w.Asks(test.who, c.ID, test.body, header...); got != test.want {
 			t.Errorf("%s: %q, want %q", test.what, got, test.want)
 		}
 	}
 	quote := fmt.Sprintf(`{"type":"text","text":"yes","quoted":%q}`, c.LastIn)
-	if got, shown := w.asks("amira", c.ID, quote); got != "" || shown["quoted"] != c.LastIn.String() {
+	if got, shown := w.Asks("amira", c.ID, quote); got != "" || shown["quoted"] != c.LastIn.String() {
 		t.Errorf("quoting the customer: %q %v", got, shown)
 	}
 	unsent := fmt.Sprintf(`{"type":"reaction","reaction":{"messageId":%q,"emoji":"👍"}}`, first["id"])
-	if got, shown := w.asks("amira", c.ID, unsent); got != chat.Invalid || shown["/reaction/messageId"] == nil {
+	if got, shown := w.Asks("amira", c.ID, unsent); got != chat.Invalid || shown["/reaction/messageId"] == nil {
 		t.Errorf("a reaction to what was not sent: %q %v", got, shown)
 	}
-	w.must(w.store.Commit(t.Context(), w.chat(c.ID).Reassigned(dynamo.Now(), chat.System, "bruno", "")))
-	if got, shown := w.asks("amira", c.ID, hello, "Idempotency-Key", "one"); got != "" || shown["id"] != first["id"] {
+	w.Must(w.Store.Commit(t.Context(), w.Chat(c.ID).Reassigned(dynamo.Now(), chat.System, "bruno", "")))
+	if got, shown := w.Asks("amira", c.ID, hello, "Idempotency-Key", "one"); got != "" || shown["id"] != first["id"] {
 		t.Errorf("a known key of the former Assignee: %q %v", got, shown)
 	}
-	if got, _ := w.asks("amira", c.ID, hello); got != chat.NotAssignee {
+	if got, _ := w.Asks("amira", c.ID, hello); got != chat.NotAssignee {
 		t.Errorf("the former Assignee: %q", got)
 	}
-	all := w.checked()
+	all := w.Checked()
 	out := 0
 	for _, m := range all.Messages {
 		if m.Direction == chat.Out {

@@ -11,8 +11,8 @@ import (
 func TestStatus(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	c := w.opens("US.1", "amira")
-	waiting := w.opens("US.2", "")
+	c := w.Opens("US.1", "amira")
+	waiting := w.Opens("US.2", "")
 	for _, test := range []struct {
 		what, who, chat, body string
 		want                  chat.Code
@@ -36,11 +36,11 @@ func TestStatus(t *testing.T) {
 		{"opened", "amira", c.ID, `{"status":"open"}`, "", chat.Open, 4},
 		{"seen by the Chat's lastIn", "amira", c.ID, fmt.Sprintf(`{"status":"closed","ifSeenUpTo":%q}`, c.LastIn.Time().Format("2006-01-02T15:04:05Z")), "", chat.Closed, 5},
 	} {
-		got, shown := w.asks(test.who, test.chat, test.body)
+		got, shown := w.Asks(test.who, test.chat, test.body)
 		if got != test.want {
 			t.Errorf("%s: %q %v, want %q", test.what, got, shown, test.want)
 		}
-		now := w.chat(c.ID)
+		now := w.Chat(c.ID)
 		if now.Status != test.status || now.Epoch != test.epoch || now.Owner != "amira" {
 			t.Errorf("%s: it is %s of %s at %d, want %s at %d", test.what, now.Status, now.Owner, now.Epoch, test.status, test.epoch)
 		}
@@ -48,8 +48,8 @@ func TestStatus(t *testing.T) {
 			t.Errorf("%s: the answer shows %v at %v", test.what, shown["status"], shown["epoch"])
 		}
 	}
-	if got, _ := w.asks("amira", waiting.ID, `{"status":"closed"}`); got != chat.NotAssignee {
+	if got, _ := w.Asks("amira", waiting.ID, `{"status":"closed"}`); got != chat.NotAssignee {
 		t.Errorf("a waiting Chat: %q", got)
 	}
-	w.checked()
+	w.Checked()
 }

@@ -35,27 +35,38 @@ func TestKills(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := start(t, stack.Options{Folder: t.TempDir(), Edit: comeBackSoon}, agents(5, 0)...)
-			customers := big(30, 200)
-			var taken atomic.Int64
-			done := make(chan bool)
-			go func() {
-				defer close(done)
-				sideBySide(customers, 4, func(i int) {
-					w.insist(text(seed.SupportNumber, fmt.Sprintf("GB.%d", i), "", fmt.Sprintf("wamid.%d", i), "My order has not arrived", morning))
-					taken.Add(1)
-				})
-			}()
-			for i, kill := range kills {
-				w.eventually("some more are taken", func() bool { return int(taken.Load()) >= (i+1)*customers/(len(kills)+1) })
-				w.must(kill(w))
+			var during []func() error
+			for _, kill := range kills {
+				during = append(during, func() error { return kill(w) })
 			}
-			<-done
-			all := w.checked("all are stored and owned", func(all invariant.Snapshot) bool {
-				return len(all.Chats) == customers && len(owned(all)) == customers
-			})
-			if len(all.Messages) != customers {
-				t.Errorf("%d Messages of %d customers are stored", len(all.Messages), customers)
-			}
+			w.writtenToDuring(seed.SupportNumber, during...)
 		})
+	}
+}
+
+// writtenToDuring lets customers write to a business number while things happen, one after the other: in the end
+// everybody who wrote has an owner, and what they wrote is stored once.
+func (w *world) writtenToDuring(number string, happens ...func() error) {
+	w.Helper()
+	customers := big(30, 200)
+	var taken atomic.Int64
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		sideBySide(customers, 4, func(i int) {
+			w.insist(text(number, fmt.Sprintf("GB.%d", i), "", fmt.Sprintf("wamid.%d", i), "Good morning", morning))
+			taken.Add(1)
+		})
+	}()
+	for i, happen := range happens {
+		w.eventually("some more are taken", func() bool { return int(taken.Load()) >= (i+1)*customers/(len(happens)+1) })
+		w.must(happen())
+	}
+	<-done
+	all := w.checked("all are stored and owned", func(all invariant.Snapshot) bool {
+		return len(all.Chats) == customers && len(owned(all)) == customers
+	})
+	if len(all.Messages) != customers {
+		w.Errorf("%d Messages of %d customers are stored", len(all.Messages), customers)
 	}
 }

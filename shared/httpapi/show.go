@@ -11,9 +11,6 @@ import (
 	"chatkeeper/shared/team"
 )
 
-// replyWindow is how long after a customer's message WhatsApp takes anything but templates.
-const replyWindow = 24 * time.Hour
-
 // ShownChat is a Chat as the API shows it to one person.
 type ShownChat struct {
 	ID             string        `json:"id"`
@@ -89,7 +86,7 @@ func ShowChat(c chat.Chat, viewer team.Person, names Names, now time.Time) Shown
 		shown.Waiting = &ShownWaiting{Since: c.WaitingSince, Pools: c.Pools}
 	}
 	if !c.LastIn.IsZero() {
-		closes := c.LastIn.Time().Add(replyWindow)
+		closes := c.WindowCloses()
 		shown.LastIn = when(c.LastIn.Time())
 		shown.Window = ShownWindow{Open: now.Before(closes), ClosesAt: &closes}
 	}
