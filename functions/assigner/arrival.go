@@ -7,11 +7,8 @@ import (
 	"chatkeeper/shared/whatsapp"
 )
 
-// Sizes that keep a Chat's item below 1 KB.
-const (
-	previewSize = 80
-	nameSize    = 40
-)
+// nameSize keeps a Chat's item below 1 KB.
+const nameSize = 40
 
 // arrival is the message as the Chat takes it.
 func (a *assigner) arrival(m whatsapp.Message) chat.Arrival {
@@ -32,20 +29,13 @@ func (a *assigner) arrival(m whatsapp.Message) chat.Arrival {
 		arrival.NamedAt = a.secret.UsernameAddress(m.Number, arrival.Username)
 	}
 	if m.Effect() == whatsapp.Opens || m.Kind == whatsapp.KindEcho || m.Kind == whatsapp.KindHistory {
-		arrival.Preview = preview(m)
+		kind := m.Type
+		if m.Original != "" {
+			kind = m.Original
+		}
+		arrival.Preview = chat.PreviewText(m.Text, kind)
 	}
 	return arrival
-}
-
-// preview is what a list shows: the text, or the type where there is none.
-func preview(m whatsapp.Message) string {
-	switch {
-	case m.Text != "":
-		return chat.Cut(m.Text, previewSize)
-	case m.Original != "":
-		return chat.Cut("["+m.Original+"]", previewSize)
-	}
-	return "[" + m.Type + "]"
 }
 
 // source says where a message came from, if not from the customer's phone to the business.

@@ -15,9 +15,11 @@ import (
 	"github.com/aws/smithy-go/middleware"
 
 	"chatkeeper/infra/local/servers/serverstest"
+	"chatkeeper/shared/assign"
 	"chatkeeper/shared/chat"
 	"chatkeeper/shared/dynamo"
 	"chatkeeper/shared/invariant"
+	"chatkeeper/shared/team"
 )
 
 // read lets the Assignee have read everything.
@@ -247,5 +249,35 @@ func TestLongPool(t *testing.T) {
 	w.saveRules(string(doc))
 	if f, err := w.store.InForce(t.Context()); err != nil || f.Broken == nil {
 		t.Errorf("it is in force (%v)", err)
+	}
+}
+
+// What people said of a customer's language stays, whatever the customer writes when they open the Chat again; until
+// people leave it to that again.
+func TestLanguageThatPeopleSaid(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, agent("dan", 0, "support", "sales"))
+	spanish := func(second int) map[string]any {
+		return text("US.1", "", "quiero comprar una bicicleta nueva", morning.Add(time.Duration(second)*time.Second))
+	}
+	w.receives(text("US.1", "", "Hello, my parcel has not arrived yet", morning))
+	id := w.only().ID
+	for i, step := range []struct {
+		edit chat.Edit
+		want string
+	}{
+		{chat.Edit{Language: "fr", ByHand: true}, "fr"},
+		{chat.Edit{Language: assign.Unknown}, "es"},
+	} {
+		w.serves(w.only().Pools[0])
+		w.closes(id)
+		_, err := w.store.EditCustomer(t.Context(), id, "dan", dynamo.Now(), func(chat.Chat, team.Person) (chat.Edit, []chat.Need, error) {
+			return step.edit, nil, nil
+		})
+		w.must(err)
+		w.receives(spanish(i + 1))
+		if c := w.only(); c.Status != chat.Open || c.Customer.Language != step.want {
+			t.Errorf("people said %+v: opened again, the Chat is %s and speaks %q, want %q", step.edit, c.Status, c.Customer.Language, step.want)
+		}
 	}
 }

@@ -121,7 +121,7 @@ func (a *assigner) create(ctx context.Context, m whatsapp.Message, arrival chat.
 // open is the routing event: the message opens the Chat, and the rules in force say where it waits. All of it is one
 // transaction; the waiting entry's stream record is the signal to serve the pool.
 func (a *assigner) open(ctx context.Context, c chat.Chat, arrival chat.Arrival, links ...chat.Link) error {
-	if language := detect.Language(arrival.Message.Text); language != assign.Unknown {
+	if language := detect.Language(arrival.Message.Text); language != assign.Unknown && !c.Customer.ByHand {
 		arrival.Language, c.Customer.Language = language, language
 	}
 	rules, err := a.rules(ctx)

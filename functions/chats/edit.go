@@ -110,14 +110,14 @@ func (b customerBody) wrong() []chat.Field {
 	return wrong
 }
 
-// edit is what becomes of a customer.
+// edit is what becomes of a customer. Whoever says that the language is unknown leaves it to what the customer writes.
 func (b customerBody) edit(c chat.Customer) chat.Edit {
-	e := chat.Edit{Name: c.Name, Language: c.Language, Tags: c.Tags}
+	e := chat.Edit{Name: c.Name, Language: c.Language, ByHand: c.ByHand, Tags: c.Tags}
 	if b.Name != nil {
 		e.Name = *b.Name
 	}
 	if b.Language != nil {
-		e.Language = *b.Language
+		e.Language, e.ByHand = *b.Language, *b.Language != assign.Unknown
 	}
 	if b.Tags != nil {
 		e.Tags = slices.Sorted(slices.Values(*b.Tags))

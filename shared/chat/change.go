@@ -88,6 +88,7 @@ type Need struct {
 type Edit struct {
 	Name     string // wins over the name they gave themselves; empty takes it back
 	Language string // ISO 639-1, or assign.Unknown
+	ByHand   bool   // the language is what people said, not what was detected
 	Tags     []string
 }
 
@@ -290,7 +291,7 @@ func (ch Change) Apply() Chat {
 
 // Apply is the customer with what people say about them.
 func (e Edit) Apply(c Customer) Customer {
-	c.Name, c.Language, c.Tags = e.Name, e.Language, e.Tags
+	c.Name, c.Language, c.ByHand, c.Tags = e.Name, e.Language, e.ByHand, e.Tags
 	return c
 }
 
@@ -321,7 +322,7 @@ func (e Edit) Check() error {
 
 // Same reports whether the edit says of the customer what is said already.
 func (e Edit) Same(c Customer) bool {
-	return e.Name == c.Name && e.Language == c.Language &&
+	return e.Name == c.Name && e.Language == c.Language && e.ByHand == c.ByHand &&
 		slices.Equal(slices.Sorted(slices.Values(e.Tags)), slices.Sorted(slices.Values(c.Tags)))
 }
 

@@ -97,6 +97,7 @@ type Customer struct {
 	Profile    string // the name they gave themselves on WhatsApp
 	Name       string // the name we gave them; wins over Profile
 	Language   string // ISO 639-1, or assign.Unknown
+	ByHand     bool   // people said what the language is: what the customer writes doesn't change it
 	Country    string // ISO 3166 alpha-2, or assign.Unknown
 	Tags       []string
 }

@@ -116,6 +116,9 @@ func (t *transaction) changeChat(ch chat.Change) {
 	if ch.Seen {
 		held = held.And(lastInAsRead(ch.Before))
 	}
+	if ch.Arrival != nil && ch.Arrival.Language != "" {
+		held = held.And(name("lh").AttributeNotExists()) // people may say the language of a closed Chat, which raises no epoch
+	}
 	t.update(t.store.chats, chatPK(id), selfSK, u, held)
 }
 

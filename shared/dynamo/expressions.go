@@ -83,6 +83,11 @@ func (u *update) customer(e chat.Edit) {
 			u.set(attribute, value)
 		}
 	}
+	if e.ByHand {
+		u.set("lh", true)
+	} else {
+		u.remove("lh")
+	}
 	if len(e.Tags) == 0 {
 		u.remove("tg")
 	} else {

@@ -34,6 +34,7 @@ type chatItem struct {
 	Given  string   `dynamodbav:"pn,omitempty"`
 	Name   string   `dynamodbav:"nm,omitempty"`
 	Lang   string   `dynamodbav:"lg,omitempty"`
+	ByHand bool     `dynamodbav:"lh,omitempty"` // the language is what people said
 	Land   string   `dynamodbav:"ct,omitempty"`
 	Tags   []string `dynamodbav:"tg,stringset,omitempty"`
 
@@ -69,7 +70,7 @@ func newChatItem(c chat.Chat) chatItem {
 	it := chatItem{
 		PK: chatPK(c.ID), SK: selfSK, Number: c.Number,
 		UserID: c.Customer.UserID, Phone: c.Customer.Phone, Shown: keyBytes(c.Customer.PhoneSince), Handle: c.Customer.Username, Given: c.Customer.Profile,
-		Name: c.Customer.Name, Lang: c.Customer.Language, Land: c.Customer.Country, Tags: c.Customer.Tags,
+		Name: c.Customer.Name, Lang: c.Customer.Language, ByHand: c.Customer.ByHand, Land: c.Customer.Country, Tags: c.Customer.Tags,
 		Status: string(c.Status), Owner: c.Owner, Epoch: c.Epoch, OwnerEpoch: c.OwnerEpoch,
 		OpenedAt: millis(c.OpenedAt), ClosedAt: millis(c.ClosedAt),
 		Pools: c.Pools, WaitingSince: millis(c.WaitingSince), Priority: string(c.Priority),
@@ -90,7 +91,7 @@ func (it chatItem) chat() chat.Chat {
 	c := chat.Chat{
 		ID: it.PK[len(chatPrefix):], Number: it.Number,
 		Customer: chat.Customer{UserID: it.UserID, Phone: it.Phone, PhoneSince: keyOf(it.Shown), Username: it.Handle, Profile: it.Given,
-			Name: it.Name, Language: it.Lang, Country: it.Land, Tags: it.Tags},
+			Name: it.Name, Language: it.Lang, ByHand: it.ByHand, Country: it.Land, Tags: it.Tags},
 		Ownership: chat.Ownership{
 			Status: chat.Status(it.Status), Owner: it.Owner, Epoch: it.Epoch, OwnerEpoch: it.OwnerEpoch,
 			OpenedAt: fromMillis(it.OpenedAt), ClosedAt: fromMillis(it.ClosedAt),

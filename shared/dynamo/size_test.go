@@ -65,7 +65,7 @@ func TestItemsStayWithinOneKilobyte(t *testing.T) {
 	}
 	c := chat.Chat{ID: id, Number: "100000000000001",
 		Customer: chat.Customer{UserID: "US.13491208655302741918", Phone: "971501234567890", Username: strings.Repeat("u", 35),
-			Profile: strings.Repeat("ع", 20), Name: strings.Repeat("n", chat.MaxName), Language: "ar", Country: "AE", Tags: tags},
+			Profile: strings.Repeat("ع", 20), Name: strings.Repeat("n", chat.MaxName), Language: "ar", ByHand: true, Country: "AE", Tags: tags},
 		Ownership: chat.Ownership{Status: chat.Open, Epoch: 1234, OwnerEpoch: 1234, OpenedAt: at, ClosedAt: at,
 			Pools: []string{"team:customer-support;languages=ar,en"}, WaitingSince: at, Priority: assign.Normal, RulesVersion: 1234, Routed: 1234},
 		Inbox: chat.Inbox{LastIn: secret.Key(at.Unix(), "x"), More: secret.Key(at.Unix(), "y"),
