@@ -83,6 +83,11 @@ soak: ## the same tests with bigger numbers and the race detector (needs a C com
 	@infra/tools/need go java maven
 	CHATKEEPER_SOAK=1 CGO_ENABLED=1 go run ./infra/local/withservers -- go test -race -count=1 -timeout 2h $(TESTFLAGS) $(PKG)
 
+.PHONY: mutants
+mutants: ## take away each condition of each write in turn: a test must notice every one (about half an hour)
+	@infra/tools/need go java maven
+	go run ./infra/local/withservers -- go run ./infra/mutants $(MUTANTS_FLAGS)
+
 .PHONY: check
 check: ## format, vet, staticcheck, go.mod, template.yaml
 	@infra/tools/need go python
