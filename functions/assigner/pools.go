@@ -97,14 +97,17 @@ func (s *serving) next(ctx context.Context) (done bool, err error) {
 	if len(page.Entries) == 0 {
 		return s.empty(ctx)
 	}
-	people, err := s.store.People(ctx)
+	people, err := s.store.Roster(ctx)
 	if err != nil {
 		return false, err
 	}
 	// The head decides for all: every member of a pool may take every Chat of it, and strategies differ in whom they
 	// choose, not in whether there is anybody.
 	head := page.Entries[0]
-	choice := assign.Choose(s.want(head), people, s.now())
+	choice, err := s.choose(ctx, people, s.want(head))
+	if err != nil {
+		return false, err
+	}
 	if choice.Person == nil {
 		return s.nobody(ctx, page.Entries)
 	}
@@ -185,12 +188,12 @@ func (s *serving) nobody(ctx context.Context, entries []chat.Entry) (done bool, 
 	if rerouted {
 		return false, nil
 	}
-	people, err := s.store.People(ctx)
+	people, err := s.store.Roster(ctx)
 	if err != nil {
 		return false, err
 	}
 	for _, e := range entries {
-		choice := assign.Choose(s.want(e), people, s.now())
+		choice := people.Choose(s.want(e), s.now())
 		if choice.Person != nil {
 			return false, nil
 		}

@@ -45,7 +45,11 @@ func (s *Store) Commit(ctx context.Context, change chat.Change) error {
 	for _, e := range change.Enters() {
 		t.put(s.chats, newEntryItem(e), nil)
 	}
-	return t.commit(ctx)
+	err := t.commit(ctx)
+	if err == nil && change.Auto != nil {
+		s.roster.assigned(*change.Auto)
+	}
+	return err
 }
 
 // transaction collects the items of one TransactWriteItems. The first error sticks.
@@ -159,15 +163,15 @@ func (t *transaction) history(chatID string, e chat.Event) {
 // load alters a person's number of open Chats by the change, and raises changed, as every write of a person does. If
 // a rule chose the person, they are taken only as they were read, and only if they can take one more Chat of the pool;
 // if somebody else did, only while they are active. changedAt follows what may let a person take a Chat, so only one
-// who gets room: whoever follows that index to keep a roster may miss that somebody looks less free, because the
-// condition here catches it.
+// who gets room: whoever follows that index to keep a roster (Roster) may miss that somebody looks less free, because
+// the condition here catches it.
 func (t *transaction) load(person string, n int, ch chat.Change) {
 	u, held := &update{}, name("pk").AttributeExists()
 	u.add("openChats", n)
 	u.add("changed", 1)
 	switch {
 	case n < 0:
-		u.set("changedAt", sortable(ch.Event.At))
+		u.set("changedAt", stamp(ch.Event.At))
 	case ch.Auto != nil:
 		u.set("assignedAt", millis(ch.Auto.At))
 		if ch.Auto.Turn != 0 {

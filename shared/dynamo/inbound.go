@@ -66,19 +66,24 @@ func (s *Store) getAll(ctx context.Context, keys []Item, strong bool) ([]Item, e
 		}
 		return []Item{item}, nil
 	}
+	return s.getBatch(ctx, s.chats, keys, strong)
+}
+
+// getBatch reads up to a hundred items of a table by their keys, in any order; those that are not there are missing.
+func (s *Store) getBatch(ctx context.Context, table string, keys []Item, strong bool) ([]Item, error) {
 	var items []Item
 	for n := 0; len(keys) > 0; n++ {
 		if n == attempts {
 			return nil, ErrUnsure
 		}
 		out, err := s.db.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{
-			s.chats: {Keys: keys, ConsistentRead: &strong},
+			table: {Keys: keys, ConsistentRead: &strong},
 		}})
 		if err != nil {
-			return nil, outcome("read identities", err)
+			return nil, outcome("read by keys", err)
 		}
-		items = append(items, out.Responses[s.chats]...)
-		if keys = out.UnprocessedKeys[s.chats].Keys; len(keys) > 0 {
+		items = append(items, out.Responses[table]...)
+		if keys = out.UnprocessedKeys[table].Keys; len(keys) > 0 {
 			if err := Pause(ctx, n, ErrUnsure); err != nil {
 				return nil, err
 			}

@@ -256,7 +256,7 @@ func newPersonItem(p team.Person, now time.Time) personItem {
 	return personItem{PK: peoplePK, SK: p.ID, Name: p.Name, Email: p.Email, Role: string(p.Role), Active: p.Active,
 		Avail: string(p.Availability), Until: millis(p.OnlineUntil), Capacity: p.Capacity, Limit: p.Limit, Weight: p.Weight,
 		Languages: p.Languages, Skills: p.Skills, Teams: p.Teams, Open: p.OpenChats, Assigned: millis(p.AssignedAt),
-		Turn: p.Turn, Changed: p.Changed, ChangedAt: sortable(now)}
+		Turn: p.Turn, Changed: p.Changed, ChangedAt: stamp(now)}
 }
 
 func (it personItem) person() team.Person {

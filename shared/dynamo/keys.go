@@ -31,7 +31,7 @@ import (
 // Team table
 //
 //	person                                P              personId                         one; all (the roster)
-//	index byChange (local)                P              changed, ms                      who changed since, strongly consistent
+//	index byChange (local)                P              changed, ms # random             who changed since, strongly consistent; see Roster
 //	whose an e-mail is                    MAIL           e-mail, lower case               the verified e-mail of a token
 //	whose a token's subject is            SUB            issuer#subject                   every request, cached
 //	marker that the first Admin was made  F              0                                a verified e-mail that is nobody's
@@ -47,6 +47,7 @@ const (
 	settingsPK  = "S"
 	directoryPK = "WP"
 	selfSK      = "0"
+	changeIndex = "byChange"
 
 	firstAdminPK = "F"
 

@@ -52,7 +52,7 @@ import (
 	"chatkeeper/shared/chat"
 )
 
-// Store reads and writes both tables. It is safe for concurrent use; make one and keep it, it caches the rules.
+// Store reads and writes both tables. It is safe for concurrent use; make one and keep it, it caches the rules and the roster.
 type Store struct {
 	db    *dynamodb.Client
 	chats string
@@ -60,6 +60,8 @@ type Store struct {
 
 	mu    sync.Mutex
 	rules *InForce // of the newest pointer seen
+
+	roster Roster
 
 	signIns signIns
 }

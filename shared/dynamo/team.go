@@ -13,7 +13,7 @@ import (
 	"chatkeeper/shared/team"
 )
 
-// People reads the roster: everybody, strongly consistent.
+// People reads everybody, strongly consistent. The assigner, which asks for every Chat, asks Roster.
 func (s *Store) People(ctx context.Context) ([]team.Person, error) {
 	var people []team.Person
 	err := s.each(ctx, s.partition(s.team, peoplePK), func(item Item) error {
@@ -118,7 +118,7 @@ func (s *Store) savePerson(ctx context.Context, read, edited team.Person, now ti
 	becomeSet(u, "skills", read.Skills, edited.Skills)
 	becomeSet(u, "teams", read.Teams, edited.Teams)
 	u.add("changed", 1)
-	u.set("changedAt", sortable(now))
+	u.set("changedAt", stamp(now))
 	held := equals("changed", read.Changed)
 	if mailSK(read.Email) != mailSK(edited.Email) {
 		return s.saveMail(ctx, read, edited, u, held)
