@@ -65,7 +65,7 @@ URL := http://127.0.0.1:$(SAM_PORT)
 
 .PHONY: test-sam
 test-sam: ## beside `make run` and `make sam-local`: the tests from outside against them (another address: URL=http://...)
-	@tokens= && for person in alex amira bruno chloe dan; do \
+	@tokens= && for person in alex amira bruno chloe dan mei; do \
 		token=$$(go run ./infra/local/token $$person) && tokens=$$tokens,$$person=$$token || exit 1; \
 	done && CHATKEEPER_E2E_URL=$(URL) CHATKEEPER_E2E_TOKENS=$${tokens#,} go test -v -count=1 -timeout 1h ./infra/e2e
 

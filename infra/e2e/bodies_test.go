@@ -4,13 +4,16 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // bodies that no route may swallow: each is refused with its code, and nothing happens.
 func (w *world) bodies(t *testing.T) {
 	t.Parallel()
 	id := w.chatIn(t, "open, amira", false)
-	before := w.chat(t, "alex", id).text
+	found := w.chat(t, "alex", id)
+	before := found.text
+	samLocal := strings.HasPrefix(found.header.Get("Server"), "Werkzeug")
 	path := "/v1/chats/" + id
 	routes := []struct {
 		method, path string
@@ -56,6 +59,9 @@ func (w *world) bodies(t *testing.T) {
 			}
 		}
 		for body, want := range cases {
+			if samLocal && !utf8.ValidString(body) {
+				continue // sam local itself answers 502, before any function is called
+			}
 			a := w.do(t, request{as: "amira", method: r.method, path: r.path, body: body, breaks: true})
 			if a.code() != want {
 				t.Errorf("%s %s %.80q: %s, want %s", r.method, r.path, body, a.code(), want)

@@ -6,10 +6,11 @@
 //
 //	CHATKEEPER_E2E_URL         address of the API
 //	CHATKEEPER_E2E_APP_SECRET  signs deliveries; local-app-secret if empty
-//	CHATKEEPER_E2E_TOKENS      bearer tokens of alex, amira, bruno, chloe and dan: alex=…,amira=…
+//	CHATKEEPER_E2E_TOKENS      bearer tokens of alex, amira, bruno, chloe, dan and mei: alex=…,amira=…
 //
-// The tokens may name more: "unknown" (a good token of nobody), "expired", "audience" and "issuer" (of others), and "mei", who
-// is then deactivated. What has no token is left out of the matrix, and said.
+// mei may be deactivated there, and her token left out if she is. The tokens may name more: "unknown" (a good token of
+// nobody), "expired", "audience" and "issuer" (of others). Who has no token, and mei while she is active, is left out of the
+// matrix, and that is said.
 package e2e_test
 
 import (
@@ -47,6 +48,7 @@ type target struct {
 	key       crypto.PublicKey // of the issuer; nil if it is not at hand
 	// deactivate makes mei inactive; nil where it has been done, or can't be.
 	deactivate func()
+	meiStays   bool  // active to the end
 	said       *said // what the functions logged; nil if it is not at hand
 	// checkRights compares what the functions did with what they may do; nil where it was not watched.
 	checkRights func(*testing.T)
