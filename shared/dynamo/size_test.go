@@ -6,51 +6,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
+	"chatkeeper/infra/costs/units"
 	"chatkeeper/shared/assign"
 	"chatkeeper/shared/chat"
 	"chatkeeper/shared/team"
 )
-
-// size is an item's size by AWS's published rule: the bytes of every name and value; a number about a byte for two
-// digits and one more; three bytes for a set, list or map and one for each of its elements.
-func size(item Item) int {
-	n := 0
-	for name, v := range item {
-		n += len(name) + valueSize(v)
-	}
-	return n
-}
-
-func valueSize(v types.AttributeValue) int {
-	n := 3
-	switch v := v.(type) {
-	case *types.AttributeValueMemberS:
-		return len(v.Value)
-	case *types.AttributeValueMemberN:
-		return len(v.Value)/2 + 2
-	case *types.AttributeValueMemberB:
-		return len(v.Value)
-	case *types.AttributeValueMemberBOOL, *types.AttributeValueMemberNULL:
-		return 1
-	case *types.AttributeValueMemberSS:
-		for _, s := range v.Value {
-			n += 1 + len(s)
-		}
-	case *types.AttributeValueMemberBS:
-		for _, b := range v.Value {
-			n += 1 + len(b)
-		}
-	case *types.AttributeValueMemberL:
-		for _, e := range v.Value {
-			n += 1 + valueSize(e)
-		}
-	case *types.AttributeValueMemberM:
-		n += len(v.Value) + size(v.Value)
-	}
-	return n
-}
 
 // Chats, people, history and waiting entries stay within 1 KB, the unit that AWS bills, at the limits of what they may
 // hold: so the write units of every transaction are known beforehand.
@@ -116,7 +76,7 @@ func TestItemsStayWithinOneKilobyte(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := size(item); n > 1024 {
+		if n := units.Size(item); n > 1024 {
 			t.Errorf("%s has %d bytes", name, n)
 		}
 	}

@@ -1,104 +1,29 @@
 package dynamo
 
 import (
-	"context"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/smithy-go/middleware"
 
+	"chatkeeper/infra/costs/units"
 	"chatkeeper/infra/local/servers/serverstest"
 	"chatkeeper/shared/chat"
 	"chatkeeper/shared/team"
 )
 
-// meter counts the write units of transactions by AWS's published rule, from the items as they are before and after:
-// every operation, a check too, costs two units for each started KB of the larger of the two; an index costs one for an
-// entry that comes or goes, and so two for one that moves. DynamoDB Local's own count of transactions is too low.
-type meter struct {
-	db    *dynamodb.Client
-	units int
-	calls int
-}
-
-func (m *meter) add(stack *middleware.Stack) error {
-	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("meter", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
-		write, ok := in.Parameters.(*dynamodb.TransactWriteItemsInput)
-		if !ok {
-			return next.HandleInitialize(ctx, in)
-		}
-		before := m.images(ctx, write)
-		out, meta, err := next.HandleInitialize(ctx, in)
-		if err != nil {
-			return out, meta, err
-		}
-		m.calls++
-		for i, after := range m.images(ctx, write) {
-			m.units += 2 * max(1, (max(size(before[i]), size(after))+1023)/1024)
-			for _, index := range [][2]string{{"ownerKey", "ownerAt"}, {"statusKey", "statusAt"}, {"pk", "changedAt"}} {
-				m.units += indexUnits(before[i], after, index)
-			}
-		}
-		return out, meta, err
-	}), middleware.Before)
-}
-
-// indexUnits is what an index on the two attributes costs. All indexes hold keys only.
-func indexUnits(before, after Item, index [2]string) int {
-	entry := func(item Item) string {
-		hash, ok1 := item[index[0]].(*types.AttributeValueMemberS)
-		sort, ok2 := item[index[1]].(*types.AttributeValueMemberS)
-		if !ok1 || !ok2 {
-			return ""
-		}
-		return hash.Value + " " + sort.Value
-	}
-	was, is, units := entry(before), entry(after), 0
-	if was != is {
-		for _, e := range []string{was, is} {
-			if e != "" {
-				units++
-			}
-		}
-	}
-	return units
-}
-
-// images reads the items that a transaction names.
-func (m *meter) images(ctx context.Context, in *dynamodb.TransactWriteItemsInput) []Item {
-	var images []Item
-	strong := true
-	for _, i := range in.TransactItems {
-		var table *string
-		var at Item
-		switch {
-		case i.Put != nil:
-			table, at = i.Put.TableName, Item{"pk": i.Put.Item["pk"], "sk": i.Put.Item["sk"]}
-		case i.Update != nil:
-			table, at = i.Update.TableName, i.Update.Key
-		case i.Delete != nil:
-			table, at = i.Delete.TableName, i.Delete.Key
-		case i.ConditionCheck != nil:
-			table, at = i.ConditionCheck.TableName, i.ConditionCheck.Key
-		}
-		out, err := m.db.GetItem(ctx, &dynamodb.GetItemInput{TableName: table, Key: at, ConsistentRead: &strong})
-		if err != nil {
-			panic(err)
-		}
-		images = append(images, out.Item)
-	}
-	return images
-}
-
 // The budgets of what people do, with everything as large as it may be (a note is not counted).
 func TestWriteUnits(t *testing.T) {
 	t.Parallel()
 	tables := serverstest.Tables(t)
-	m := &meter{db: serverstest.DynamoDB(t)}
-	s := New(dynamodb.New(m.db.Options(), dynamodb.WithAPIOptions(m.add)), tables["ChatsTable"], tables["TeamTable"])
+	db := serverstest.DynamoDB(t)
+	m := units.New(db)
+	counted := dynamodb.New(db.Options(), func(o *dynamodb.Options) {
+		o.HTTPClient = &http.Client{Transport: m.By("test", http.DefaultTransport)}
+	})
+	s := New(counted, tables["ChatsTable"], tables["TeamTable"])
 	ctx, now := t.Context(), Now()
 	must := func(err error) {
 		t.Helper()
@@ -166,12 +91,21 @@ func TestWriteUnits(t *testing.T) {
 		{"and gives it away", gives("alex", "bruno"), 16},
 		{"an Admin takes over", gives("alex", "alex"), 16},
 	} {
-		m.units, m.calls = 0, 0
+		_, err := m.Take()
+		must(err)
 		now = now.Add(time.Second)
 		must(step.do())
-		t.Logf("%s: %d units", step.what, m.units)
-		if m.units > step.most || m.units == 0 || m.calls != 1 {
-			t.Errorf("%s: %d units in %d transactions, want at most %d in one", step.what, m.units, m.calls, step.most)
+		took, err := m.Take()
+		must(err)
+		n, calls := 0, 0
+		for call, count := range took {
+			if n += int(count.Writes); call.Operation == "TransactWriteItems" {
+				calls += count.Requests
+			}
+		}
+		t.Logf("%s: %d units", step.what, n)
+		if n > step.most || n == 0 || calls != 1 {
+			t.Errorf("%s: %d units in %d transactions, want at most %d in one", step.what, n, calls, step.most)
 		}
 	}
 }
