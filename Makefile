@@ -88,6 +88,11 @@ mutants: ## take away each condition of each write in turn: a test must notice e
 	@infra/tools/need go java maven
 	go run ./infra/local/withservers -- go run ./infra/mutants $(MUTANTS_FLAGS)
 
+.PHONY: costs
+costs: ## play a day and count what it would cost on AWS: units against their budgets, dollars per million
+	@infra/tools/need go java maven
+	@go build -o bin/costs ./infra/costs && go run ./infra/local/withservers -- bin/costs
+
 .PHONY: check
 check: ## format, vet, staticcheck, go.mod, template.yaml
 	@infra/tools/need go python

@@ -54,11 +54,12 @@ func (c Count) Add(d Count) Count {
 	return Count{c.Requests + d.Requests, c.Refused + d.Refused, c.Writes + d.Writes, c.Reads + d.Reads, c.Queue + d.Queue, c.Messages + d.Messages}
 }
 
-// Change is an item that a request changed: what the table's stream tells.
+// Change is an item that a request changed: what the table's stream tells, and the write units it cost.
 type Change struct {
 	Table         string
 	Key           Item
 	Before, After Item // nil: not there
+	Units         float64
 }
 
 // Meter counts. Make it with New.
@@ -319,10 +320,11 @@ func (t transport) write(ctx context.Context, name string, body []byte, send sen
 		if c.After, err = t.image(ctx, *c); err != nil {
 			return res, count, err
 		}
-		count.Writes += float64(double * started(max(Size(c.Before), Size(c.After)), 1024))
+		c.Units = float64(double * started(max(Size(c.Before), Size(c.After)), 1024))
 		for _, index := range schemas[i].indexes {
-			count.Writes += float64(index.units(c.Before, c.After))
+			c.Units += float64(index.units(c.Before, c.After))
 		}
+		count.Writes += c.Units
 		if t.Changed != nil && !reflect.DeepEqual(c.Before, c.After) {
 			t.Changed(*c)
 		}

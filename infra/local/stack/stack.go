@@ -453,6 +453,9 @@ func (s *Stack) sendGivenUp(queue string) func(context.Context, streams.GivenUp)
 	}
 }
 
+// Root is the folder of the template.
+func (s *Stack) Root() string { return s.root }
+
 // DynamoDB is a client of the stack's tables.
 func (s *Stack) DynamoDB() *dynamodb.Client { return s.dynamoClient }
 
