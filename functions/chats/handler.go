@@ -37,6 +37,7 @@ type store interface {
 
 	MessagesBefore(ctx context.Context, c chat.Chat, k chat.Key, limit int) (dynamo.MessagePage, error)
 	MessagesAfter(ctx context.Context, c chat.Chat, k chat.Key, limit int) (dynamo.MessagePage, error)
+	Outcomes(ctx context.Context, c chat.Chat, messages []chat.Mark) (map[chat.Mark]dynamo.Outcome, error)
 	Events(ctx context.Context, chatID, after string, limit int) (dynamo.EventPage, error)
 
 	Read(ctx context.Context, chatID, person string, messages []chat.Key, may func(chat.Chat) error) (chat.Chat, error)
