@@ -31,10 +31,10 @@ func (s *reassign) routes() httpapi.Routes {
 
 // wanted is the body: a person or a team, not both.
 type wanted struct {
-	PersonID string `json:"personId"`
-	TeamID   string `json:"teamId"`
-	Note     string `json:"note"`
-	IfEpoch  *int64 `json:"ifEpoch"`
+	PersonID *string `json:"personId"`
+	TeamID   *string `json:"teamId"`
+	Note     string  `json:"note"`
+	IfEpoch  *int64  `json:"ifEpoch"`
 }
 
 const maxNote = 1000 // characters
@@ -42,10 +42,14 @@ const maxNote = 1000 // characters
 func (w wanted) check() error {
 	var wrong []chat.Field
 	switch {
-	case w.PersonID == "" && w.TeamID == "":
+	case w.PersonID == nil && w.TeamID == nil:
 		wrong = append(wrong, chat.Field{Pointer: "/personId", Detail: "a personId or a teamId is needed"})
-	case w.PersonID != "" && w.TeamID != "":
+	case w.PersonID != nil && w.TeamID != nil:
 		wrong = append(wrong, chat.Field{Pointer: "/teamId", Detail: "can't stand beside a personId"})
+	case w.PersonID != nil && *w.PersonID == "":
+		wrong = append(wrong, chat.Field{Pointer: "/personId", Detail: "is empty"})
+	case w.TeamID != nil && *w.TeamID == "":
+		wrong = append(wrong, chat.Field{Pointer: "/teamId", Detail: "is empty"})
 	}
 	if utf8.RuneCountInString(w.Note) > maxNote {
 		wrong = append(wrong, chat.Field{Pointer: "/note", Detail: "must have 1000 characters at most"})
@@ -71,26 +75,27 @@ func (s *reassign) put(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 	if err := want.check(); err != nil {
 		return nil, err
 	}
-	if want.TeamID != "" {
-		if err := s.teamExists(ctx, want.TeamID); err != nil {
-			return nil, err
-		}
+	to := "" // a person's id, if it is no team
+	if want.TeamID == nil {
+		to = *want.PersonID
+	} else if err := s.teamExists(ctx, *want.TeamID); err != nil {
+		return nil, err
 	}
 	by := chat.Actor{Kind: chat.ByPerson, ID: r.Person.ID, Name: r.Person.Name}
 	var against []string
-	c, err := s.store.Act(ctx, r.Path["chatId"], []string{r.Person.ID, want.PersonID}, func(c chat.Chat, who dynamo.Cast) (*chat.Change, error) {
+	c, err := s.store.Act(ctx, r.Path["chatId"], []string{r.Person.ID, to}, func(c chat.Chat, who dynamo.Cast) (*chat.Change, error) {
 		if err := access.Check(who[r.Person.ID], access.Reassign, c); err != nil {
 			return nil, err
 		}
 		if err := c.IfEpoch(want.IfEpoch); err != nil {
 			return nil, err
 		}
-		if want.TeamID != "" {
-			return toTeam(c, r.Now, by, want)
+		if want.TeamID != nil {
+			return toTeam(c, r.Now, by, *want.TeamID, want.Note)
 		}
-		target := who[want.PersonID]
+		target := who[to]
 		against = warnings(c, target, r.Now)
-		return toPerson(c, r.Now, by, target, want)
+		return toPerson(c, r.Now, by, target, to, want.Note)
 	})
 	if err != nil {
 		return nil, err
@@ -116,26 +121,26 @@ func (s *reassign) teamExists(ctx context.Context, id string) error {
 	return nil
 }
 
-func toTeam(c chat.Chat, now time.Time, by chat.Actor, want wanted) (*chat.Change, error) {
+func toTeam(c chat.Chat, now time.Time, by chat.Actor, teamID, note string) (*chat.Change, error) {
 	if c.Status != chat.Open {
 		return nil, &chat.Error{Code: chat.ChatClosed, Detail: "A closed Chat can't wait for a team; open it first, or give it to somebody."}
 	}
-	if c.WaitsByHand(want.TeamID) {
+	if c.WaitsByHand(teamID) {
 		return nil, nil
 	}
-	change := c.PassedTo(now, by, want.TeamID, want.Note)
+	change := c.PassedTo(now, by, teamID, note)
 	return &change, nil
 }
 
-func toPerson(c chat.Chat, now time.Time, by chat.Actor, target team.Person, want wanted) (*chat.Change, error) {
-	if c.Owner == want.PersonID {
+func toPerson(c chat.Chat, now time.Time, by chat.Actor, target team.Person, to, note string) (*chat.Change, error) {
+	if c.Owner == to {
 		return nil, nil
 	}
 	if !target.MayAct() {
 		return nil, &chat.Error{Code: chat.CannotOwn, Detail: "There is no such active team member.",
 			Fields: []chat.Field{{Pointer: "/personId", Detail: "is unknown or inactive"}}}
 	}
-	change := c.Reassigned(now, by, want.PersonID, want.Note)
+	change := c.Reassigned(now, by, to, note)
 	return &change, nil
 }
 

@@ -26,6 +26,8 @@ func TestReassign(t *testing.T) {
 		{"a colleague takes it", "bruno", `{"personId":"bruno"}`, chat.NotAssignee, "amira", 2},
 		{"nobody", "amira", `{}`, chat.Invalid, "amira", 2},
 		{"a person and a team", "amira", `{"personId":"dan","teamId":"sales"}`, chat.Invalid, "amira", 2},
+		{"a person and nothing as the team", "amira", `{"personId":"dan","teamId":""}`, chat.Invalid, "amira", 2},
+		{"nothing as the person", "amira", `{"personId":""}`, chat.Invalid, "amira", 2},
 		{"a long note", "amira", fmt.Sprintf(`{"personId":"dan","note":%q}`, long+"ä"), chat.Invalid, "amira", 2},
 		{"somebody unknown", "amira", `{"personId":"zoe"}`, chat.CannotOwn, "amira", 2},
 		{"somebody impossible", "amira", fmt.Sprintf(`{"personId":%q}`, long), chat.CannotOwn, "amira", 2},
