@@ -14,11 +14,10 @@ import (
 )
 
 // Page is a part of a pool's waiting entries in the order of service. After is where the next page begins; empty when
-// this is the last. Unreadable are entries that stand among them and that somebody has to look at.
+// this is the last.
 type Page struct {
-	Entries    []chat.Entry
-	Unreadable []Unreadable
-	After      string
+	Entries []chat.Entry
+	After   string
 }
 
 // Waiting reads waiting entries of a pool in the order of service, strongly consistent, beginning behind after.
@@ -36,12 +35,14 @@ func (s *Store) Waiting(ctx context.Context, pool, after string, limit int) (Pag
 	for _, item := range out.Items {
 		it, err := unmarshal[entryItem](item)
 		if err != nil {
-			page.Unreadable = append(page.Unreadable, unreadable(item, err))
-			continue
+			return Page{}, err
 		}
 		page.Entries = append(page.Entries, it.entry())
+		page.After = it.SK
 	}
-	page.After = next(out)
+	if out.LastEvaluatedKey == nil {
+		page.After = ""
+	}
 	return page, nil
 }
 

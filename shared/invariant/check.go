@@ -264,12 +264,6 @@ type stay struct {
 	by      *chat.Event // the assignment that ended it; nil if something else did
 }
 
-// keepsTime reports whether an event leaves a Chat its place in time: newer rules and steps do, and passing it on while it
-// waits.
-func keepsTime(t chat.EventType, waiting bool) bool {
-	return t == chat.Routed || t == chat.Widened || t == chat.Reassigned && waiting
-}
-
 // order is I6: within a pool and priority, nobody overtakes a Chat that was there before the other was served. Every
 // member of a pool may take every Chat of it, so who could take the one could have taken the other.
 func (c *checker) order() {
@@ -279,35 +273,31 @@ func (c *checker) order() {
 	}
 	stays := map[queue][]stay{}
 	for id, events := range c.events {
-		waits := map[queue]stay{} // the pools that are open to it, with what it waits for there
-		var since time.Time
+		var in queue
+		var now stay
 		end := func(at time.Time, by *chat.Event) {
-			for in, one := range waits {
-				one.left, one.by = at, nil
-				if by != nil && by.Decision != nil && by.Decision.Pool == in.pool {
-					one.by = by
-				}
-				stays[in] = append(stays[in], one)
+			if in.pool != "" {
+				now.left, now.by = at, by
+				stays[in] = append(stays[in], now)
 			}
-			waits = map[queue]stay{}
+			in = queue{}
 		}
 		for i := range events {
 			e := &events[i]
 			if e.Type == chat.Nobody {
 				continue
 			}
-			if !keepsTime(e.Type, len(waits) > 0) {
+			since := now.since
+			if e.Type != chat.Routed && !(e.Type == chat.Reassigned && in.pool != "") { // passed on while it waited
 				since = e.At
 			}
-			switch e.Type {
-			case chat.Widened: // beside the pools that it waits in
-			case chat.Assigned:
+			if e.Type == chat.Assigned {
 				end(e.At, e)
-			default:
+			} else {
 				end(e.At, nil)
 			}
 			if e.Status == chat.Open && e.Owner == "" && e.Decision != nil {
-				waits[queue{e.Decision.Pool, e.Decision.Priority}] = stay{chat: id, since: since, entered: e.At}
+				in, now = queue{e.Decision.Pool, e.Decision.Priority}, stay{chat: id, since: since, entered: e.At}
 			}
 		}
 		end(time.Time{}, nil)

@@ -112,3 +112,13 @@ func sharedBinaries(root string) (string, error) {
 	}
 	return filepath.Join(cache, "chatkeeper", fmt.Sprintf("functions-%x", sha256.Sum256([]byte(root)))[:26]), nil
 }
+
+// Binaries builds a project's functions for whoever runs them without a stack, and returns where each one's bootstrap is,
+// by logical id.
+func Binaries(ctx context.Context, root string, t *template.Template) (map[string]string, error) {
+	folder, err := sharedBinaries(root)
+	if err != nil {
+		return nil, err
+	}
+	return buildOnce(ctx, root, folder, t.Functions)
+}

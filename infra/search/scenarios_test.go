@@ -1,0 +1,318 @@
+package search
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"chatkeeper/infra/local/phone/customer"
+	"chatkeeper/infra/local/seed"
+	"chatkeeper/shared/assign"
+	"chatkeeper/shared/chat"
+	"chatkeeper/shared/dynamo"
+	"chatkeeper/shared/invariant"
+	"chatkeeper/shared/team"
+)
+
+// scenario is a small story about few people and few messages.
+type scenario struct {
+	name   string
+	people func(context.Context, *dynamo.Store) error // who is there and which rules are in force
+	before []phase                                    // what has happened before anything can go wrong
+	phases []phase
+
+	start    stored
+	promised promises
+}
+
+// phase is what is done at once. The next one begins when nothing moves any more.
+type phase []action
+
+// action is what WhatsApp or a person does: a request to a function, or a change by an Admin.
+type action struct {
+	name     string
+	id       string                                     // of the function
+	event    func(*run) []byte                          // its request
+	directly func(context.Context, *dynamo.Store) error // instead of a request
+	then     func(r *run, status int, body []byte) error
+	inOrder  bool // those behind it wait until it has begun
+}
+
+func (a action) function() string { return a.id }
+
+// promises are what was acknowledged.
+type promises struct {
+	wamids  []string
+	replies map[string]map[string]bool // ids that were told, by text
+}
+
+func (p promises) clone() promises {
+	out := promises{wamids: append([]string(nil), p.wamids...), replies: map[string]map[string]bool{}}
+	for text, ids := range p.replies {
+		out.replies[text] = maps.Clone(ids)
+	}
+	return out
+}
+
+// check holds the tables against every promise: the invariants, what was acknowledged, and that nobody waits whom somebody
+// could take.
+func (r *run) check(ctx context.Context) (invariant.Snapshot, error) {
+	all, err := r.store.Snapshot(ctx)
+	if err != nil {
+		return all, err
+	}
+	var broken []error
+	// A request may be held for as long as the run takes, and the order in a pool is judged by times taken before it.
+	for _, b := range invariant.Check(all, time.Hour) {
+		broken = append(broken, errors.New(b.String()))
+	}
+	byWAMID, byText := map[string]int{}, map[string]int{}
+	for _, m := range all.Messages {
+		byWAMID[m.WAMID]++
+		if m.Direction == chat.Out {
+			byText[m.Text]++
+		}
+	}
+	for _, wamid := range r.kept.wamids {
+		if byWAMID[wamid] != 1 {
+			broken = append(broken, fmt.Errorf("I4: the message %s was acknowledged and is stored %d times", wamid, byWAMID[wamid]))
+		}
+	}
+	for text, ids := range r.kept.replies {
+		if len(ids) != 1 || byText[text] != 1 {
+			broken = append(broken, fmt.Errorf("the reply %q was acknowledged under %d ids and is stored %d times", text, len(ids), byText[text]))
+		}
+	}
+	for _, e := range all.Entries {
+		pool, err := assign.ParsePool(e.Pool)
+		if err != nil {
+			return all, err
+		}
+		for _, p := range all.People {
+			if pool.Fits(p) && p.CanTake(dynamo.Now()) {
+				broken = append(broken, fmt.Errorf("I10: the Chat %s waits in %s, and %s could take it", e.Chat, e.Pool, p.ID))
+			}
+		}
+	}
+	if len(broken) > 0 {
+		return all, fmt.Errorf("%w:\n%w", errNotKept, errors.Join(broken...))
+	}
+	return all, nil
+}
+
+// now is when customers write; each message a second after the one before.
+var storyBegan = time.Now().Add(-time.Minute).Truncate(time.Second)
+
+// customers.
+var (
+	alice = customer.Customer{Name: "Alice", UserID: "GB.00000000000000000001", Phone: "440000000001"}
+	boris = customer.Customer{Name: "Boris", UserID: "GB.00000000000000000002", Phone: "440000000002"}
+	carla = customer.Customer{Name: "Carla", UserID: "GB.00000000000000000003", Phone: "440000000003"}
+)
+
+func chatOf(c customer.Customer) string {
+	return secret.UserAddress(seed.SupportNumber, c.UserID)
+}
+
+// writes is a message, at a second of the story.
+func writes(c customer.Customer, second int, wamid string) action {
+	body := c.Sends(seed.SupportNumber, "", wamid, storyBegan.Add(time.Duration(second)*time.Second), customer.Message{Text: "My order has not arrived"}).Body
+	mac := hmac.New(sha256.New, []byte(appSecret))
+	mac.Write(body)
+	event := request(http.MethodPost, "/webhooks/whatsapp", "", nil, string(body),
+		map[string]string{"x-hub-signature-256": "sha256=" + hex.EncodeToString(mac.Sum(nil))})
+	return action{name: "WhatsApp brings " + wamid, id: "WebhookFunction", event: func(*run) []byte { return event },
+		then: func(r *run, status int, _ []byte) error {
+			if status != http.StatusOK {
+				return fmt.Errorf("a delivery was refused: %d", status)
+			}
+			r.kept.wamids = append(r.kept.wamids, wamid)
+			return nil
+		}}
+}
+
+// request is an event of the HTTP API.
+func request(method, route, path string, parameters map[string]string, body string, headers map[string]string) []byte {
+	if path == "" {
+		path = route
+	}
+	headers["content-type"], headers["host"] = "application/json", "localhost"
+	event, err := json.Marshal(events.APIGatewayV2HTTPRequest{Version: "2.0", RouteKey: method + " " + route, RawPath: path, Headers: headers,
+		PathParameters: parameters, Body: body, RequestContext: events.APIGatewayV2HTTPRequestContext{RouteKey: method + " " + route,
+			Stage: "$default", RequestID: "search", TimeEpoch: time.Now().UnixMilli(),
+			HTTP: events.APIGatewayV2HTTPRequestContextHTTPDescription{Method: method, Path: path}}})
+	if err != nil {
+		panic(err)
+	}
+	return event
+}
+
+// asks is a request of somebody about a Chat. Whatever is decided is fine, as long as it is decided.
+func asks(person, function, method, route string, c customer.Customer, body string, header map[string]string) action {
+	return action{name: person + " " + method + " " + route + " " + body, id: function, event: func(r *run) []byte {
+		id := chatOf(c)
+		headers := map[string]string{"authorization": "Bearer " + r.tokens[person]}
+		maps.Copy(headers, header)
+		return request(method, route, "/v1/chats/"+id, map[string]string{"chatId": id}, body, headers)
+	}, then: func(_ *run, status int, body []byte) error {
+		switch status {
+		case http.StatusOK, http.StatusForbidden, http.StatusConflict, http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusPreconditionFailed:
+			return nil
+		}
+		return fmt.Errorf("answer %d: %s", status, body)
+	}}
+}
+
+func sets(person, status string, c customer.Customer) action {
+	return asks(person, "StatusFunction", http.MethodPut, "/v1/chats/{chatId}/status", c, `{"status":"`+status+`"}`, nil)
+}
+
+func gives(person string, c customer.Customer, to string) action {
+	return asks(person, "ReassignFunction", http.MethodPut, "/v1/chats/{chatId}/assignee", c, to, nil)
+}
+
+func replies(person string, c customer.Customer, text string) action {
+	a := asks(person, "ReplyFunction", http.MethodPost, "/v1/chats/{chatId}/messages", c, `{"type":"text","text":"`+text+`"}`,
+		map[string]string{"idempotency-key": "key of " + text})
+	otherwise := a.then
+	a.then = func(r *run, status int, body []byte) error {
+		if status != http.StatusCreated {
+			return otherwise(r, status, body)
+		}
+		var m struct{ ID string }
+		if err := json.Unmarshal(body, &m); err != nil {
+			return err
+		}
+		if r.kept.replies[text] == nil {
+			r.kept.replies[text] = map[string]bool{}
+		}
+		r.kept.replies[text][m.ID] = true
+		return nil
+	}
+	return a
+}
+
+// is makes somebody available or not.
+func is(person string, availability team.Availability) action {
+	event := func(r *run) []byte {
+		return request(http.MethodPatch, "/v1/me", "", nil, `{"availability":"`+string(availability)+`"}`,
+			map[string]string{"authorization": "Bearer " + r.tokens[person]})
+	}
+	return action{name: person + " is " + string(availability), id: "MeFunction", event: event, then: func(_ *run, status int, body []byte) error {
+		if status != http.StatusOK && status != http.StatusForbidden {
+			return fmt.Errorf("answer %d: %s", status, body)
+		}
+		return nil
+	}}
+}
+
+// edits is what an Admin changes about somebody.
+func edits(what, person string, edit func(*team.Person)) action {
+	return action{name: what, directly: func(ctx context.Context, store *dynamo.Store) error {
+		_, err := store.UpdatePerson(ctx, person, dynamo.Now(), func(p *team.Person) error { edit(p); return nil })
+		return err
+	}}
+}
+
+// saves is an Admin's new rules.
+func saves(doc string, after int64) action {
+	return action{name: "rules are saved", directly: func(ctx context.Context, store *dynamo.Store) error {
+		return store.SaveRules(ctx, doc, "alex", after, dynamo.Now())
+	}}
+}
+
+// agent is somebody online.
+func agent(id string, limit int, teams ...string) team.Person {
+	return team.Person{ID: id, Name: id, Email: id + "@example.com", Role: team.Agent, Active: true, Availability: team.Online,
+		Capacity: limit, Limit: limit, Weight: 1, Teams: teams, Languages: []string{"en"}}
+}
+
+func away(p team.Person) team.Person {
+	p.Availability = team.Offline
+	return p
+}
+
+var admin = team.Person{ID: "alex", Name: "Alex", Email: "alex@example.com", Role: team.Admin, Active: true, Availability: team.Offline, Limit: team.NoLimit, Weight: 1}
+
+// there is who is there, with an Admin; and these rules.
+func there(rules string, people ...team.Person) func(context.Context, *dynamo.Store) error {
+	return func(ctx context.Context, store *dynamo.Store) error {
+		if err := store.SaveSettings(ctx, seed.Settings); err != nil {
+			return err
+		}
+		for _, p := range append([]team.Person{admin}, people...) {
+			if err := store.AddPerson(ctx, p, dynamo.Now()); err != nil {
+				return err
+			}
+		}
+		return store.SaveRules(ctx, rules, "alex", 0, dynamo.Now())
+	}
+}
+
+const (
+	toEveryone = `{"rules": [], "otherwise": {"to": [{"team": "everyone", "strategy": "round_robin"}]}}`
+	toSupport  = `{"rules": [], "otherwise": {"to": [{"team": "support", "strategy": "least_loaded"}]}}`
+	toSales    = `{"rules": [], "otherwise": {"to": [{"team": "sales", "strategy": "round_robin"}]}}`
+	// byIdentity sends one customer to sales and the others to support.
+	byPhone = `{"rules": [{"id": "one", "name": "One", "enabled": true, "when": {"field": "phonePrefix", "in": ["440000000002"]},
+		"to": [{"team": "sales", "strategy": "round_robin"}]}], "otherwise": {"to": [{"team": "support", "strategy": "round_robin"}]}}`
+)
+
+// byID and byPhoneOnly are messages of the same person under one of their identities.
+func byID(c customer.Customer) customer.Customer        { c.Phone = ""; return c }
+func byPhoneOnly(c customer.Customer) customer.Customer { c.UserID = ""; return c }
+
+// scenarios are those of the model that the protocol was searched with.
+func scenarios() []*scenario {
+	one := func(p ...action) []phase { return []phase{p} }
+	return []*scenario{
+		{name: "first-message", people: there(toEveryone, agent("amira", 3), agent("dan", 3)),
+			phases: one(writes(alice, 1, "a1"))},
+		{name: "two-groups", people: there(toEveryone, agent("amira", 3)),
+			before: one(writes(alice, 1, "a1")),
+			phases: one(writes(byID(alice), 2, "a2"), writes(byPhoneOnly(alice), 3, "a3"))},
+		{name: "two-groups-first", people: there(toEveryone, agent("amira", 3)),
+			phases: one(writes(alice, 1, "a1"), writes(byPhoneOnly(alice), 2, "a2"))},
+		{name: "late-message", people: there(toEveryone, agent("amira", 3)),
+			before: one(writes(alice, 9, "a1")),
+			phases: one(writes(alice, 4, "a2"), writes(alice, 10, "a3"))},
+		{name: "message-on-closed", people: there(toEveryone, agent("amira", 3), agent("dan", 3)),
+			before: []phase{{writes(alice, 1, "a1")}, {gives("alex", alice, `{"personId":"amira"}`)}, {sets("amira", "closed", alice)}},
+			phases: one(writes(alice, 2, "a2"), sets("amira", "open", alice))},
+		{name: "message-vs-close", people: there(toEveryone, agent("amira", 1)),
+			before: one(writes(alice, 1, "a1")),
+			phases: one(writes(alice, 2, "a2"), sets("amira", "closed", alice))},
+		{name: "close-makes-room", people: there(toEveryone, agent("amira", 1)),
+			before: []phase{{writes(alice, 1, "a1")}, {writes(boris, 2, "b1")}},
+			phases: one(sets("amira", "closed", alice), writes(carla, 3, "c1"))},
+		{name: "reassign-vs-assign", people: there(toSupport, agent("amira", 2, "support"), agent("dan", 2, "sales")),
+			phases: one(writes(alice, 1, "a1"), gives("alex", alice, `{"personId":"dan"}`), gives("alex", alice, `{"teamId":"sales"}`))},
+		{name: "shared-person", people: there(byPhone, agent("amira", 1, "support", "sales")),
+			phases: one(writes(alice, 1, "a1"), writes(boris, 2, "b1"))},
+		{name: "comes-online", people: there(toEveryone, away(agent("amira", 2))),
+			phases: one(writes(alice, 1, "a1"), is("amira", team.Online))},
+		{name: "rules-saved", people: there(toSupport, agent("dan", 2, "sales")),
+			phases: one(writes(alice, 1, "a1"), saves(toSales, 1), writes(boris, 2, "b1"))},
+		{name: "membership-lost", people: there(toSupport, agent("amira", 2, "support"), agent("dan", 1, "support")),
+			phases: one(writes(alice, 1, "a1"), edits("amira leaves support", "amira", func(p *team.Person) { p.Teams = nil }), writes(boris, 2, "b1"))},
+		{name: "membership-gained", people: there(toSupport, agent("amira", 2, "sales")),
+			phases: one(writes(alice, 1, "a1"), edits("amira joins support", "amira", func(p *team.Person) { p.Teams = []string{"sales", "support"} }))},
+		{name: "deactivate-vs-assign", people: there(toEveryone, agent("amira", 2), agent("dan", 1)),
+			phases: one(writes(alice, 1, "a1"), edits("amira is deactivated", "amira", func(p *team.Person) { p.Active = false }), writes(boris, 2, "b1"))},
+		{name: "reply-vs-reassign", people: there(toSupport, agent("amira", 2, "support"), agent("dan", 2, "sales")),
+			before: one(writes(alice, 1, "a1")),
+			phases: one(replies("amira", alice, "On it."), gives("amira", alice, `{"personId":"dan"}`), replies("dan", alice, "Me too."))},
+		{name: "reply-vs-close", people: there(toSupport, agent("amira", 2, "support")),
+			before: one(writes(alice, 1, "a1")),
+			phases: one(replies("amira", alice, "On it."), sets("amira", "closed", alice), writes(alice, 2, "a2"))},
+	}
+}

@@ -1,0 +1,259 @@
+// Package search looks for a moment at which something may go wrong and Chatkeeper does not stand up to it.
+//
+// It runs the functions' real binaries against the real DynamoDB Local, but every request of theirs waits at a proxy until
+// the run lets it go on, so that a run decides by itself, and by its plan alone, what happens when and what goes wrong:
+// requests that fail, that happen without anybody hearing so, that conflict, are throttled, slow or come late when somebody
+// else has long begun anew; functions that are killed before and after every request; messages and stream records that come
+// twice, in other batches, by another group, or back from the dead letters. Queues and streams are kept here, by SQS's and
+// DynamoDB's rules, because no server of theirs can be made to do all that on demand.
+//
+// After every run all invariants hold, everything acknowledged is stored once, and no Chat waits that somebody could take:
+// the sweeper does not run.
+package search
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"chatkeeper/infra/local/issuer/issuertest"
+	"chatkeeper/infra/local/servers"
+	"chatkeeper/infra/local/servers/serverstest"
+	"chatkeeper/infra/local/stack"
+	"chatkeeper/infra/local/template"
+	"chatkeeper/shared/team"
+)
+
+func newGround(t testing.TB) *ground {
+	people := []team.Person{admin, agent("amira", 1), agent("dan", 1)}
+	i := issuertest.Start(t, people...)
+	g := &ground{proxy: startProxy(t), issuer: i, tokens: map[string]string{}, dynamoDB: serverstest.DynamoDBEndpoint(t),
+		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}}
+	g.db = servers.DynamoDB(g.dynamoDB)
+	for _, p := range people {
+		g.tokens[p.ID] = issuertest.Token(t, i, p)
+	}
+	var err error
+	g.template, err = template.Load(filepath.Join(serverstest.Root(t), "template.yaml"),
+		map[string]string{"AppSecret": appSecret, "Issuer": i.URL, "Audience": i.Audience})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g.binaries, err = stack.Binaries(t.Context(), serverstest.Root(t), g.template); err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// job is a plan that somebody should run.
+type job struct {
+	scenario *scenario
+	plan     plan
+}
+
+// searching hands jobs to lanes and counts.
+type searching struct {
+	t          *testing.T
+	jobs       chan job
+	operations atomic.Int64
+	runs       atomic.Int64
+	found      atomic.Int64
+}
+
+// maxFound is how many plans that break something are told before the search ends.
+const maxFound = 5
+
+func (s *searching) work(l *lane) {
+	for j := range s.jobs {
+		if s.found.Load() >= maxFound || s.t.Context().Err() != nil {
+			continue
+		}
+		r, err := l.play(s.t.Context(), j.scenario, j.plan)
+		s.runs.Add(1)
+		if r != nil {
+			s.operations.Add(int64(r.operations))
+		}
+		if err != nil && s.t.Context().Err() == nil {
+			s.found.Add(1)
+			story := ""
+			if r != nil {
+				story = r.story()
+			}
+			s.t.Errorf("%s: %v\n%s", j.plan, err, story)
+		}
+	}
+}
+
+// TestSearch walks through what may go wrong: every single fault, then pairs at random.
+//
+// CHATKEEPER_SEARCH repeats one plan, as a failure prints it. CHATKEEPER_SEARCH_SEED chooses the pairs; without it, chance
+// does, and the seed is printed. CHATKEEPER_SEARCH_OPERATIONS is how many operations to make at least, after all single
+// faults; a million in `make soak`.
+func TestSearch(t *testing.T) {
+	t.Parallel()
+	g := newGround(t)
+	if text := os.Getenv("CHATKEEPER_SEARCH"); text != "" {
+		repeat(t, g, text)
+		return
+	}
+	wanted := number(t, "CHATKEEPER_SEARCH_OPERATIONS", 0)
+	if wanted == 0 && os.Getenv("CHATKEEPER_SOAK") != "" {
+		wanted = soakOperations
+	}
+	seed := number(t, "CHATKEEPER_SEARCH_SEED", rand.Uint64N(1<<32))
+	s := &searching{t: t, jobs: make(chan job)}
+	var lanes sync.WaitGroup
+	var first []*lane
+	for range 4 {
+		first = append(first, g.newLane(t))
+	}
+	began := time.Now()
+	all := scenarios()
+	chances := walked(t, first, all)
+	for _, l := range first {
+		lanes.Go(func() { s.work(l) })
+	}
+	singles := singlesOf(all, chances)
+	taken := singles
+	if wanted == 0 {
+		taken = nil
+		for i := range usualSingles { // spread evenly, the same ones every time
+			taken = append(taken, singles[i*len(singles)/usualSingles])
+		}
+	}
+	for _, j := range taken {
+		s.jobs <- j
+	}
+	random := rand.New(rand.NewPCG(seed, 0))
+	enough := func(pairs int) bool {
+		if wanted > 0 {
+			return s.operations.Load() >= int64(wanted)
+		}
+		return pairs >= usualPairs
+	}
+	pairs := 0
+	for ; !enough(pairs) && s.found.Load() < maxFound; pairs++ {
+		s.jobs <- pairOf(random, all, chances)
+	}
+	close(s.jobs)
+	lanes.Wait()
+	t.Logf("%d of %d single faults and %d pairs in %d scenarios: %d runs, %d operations, seed %d, %v", len(taken), len(singles), pairs, len(all),
+		s.runs.Load(), s.operations.Load(), seed, time.Since(began).Round(time.Second))
+}
+
+// number is a number of the environment.
+func number(t *testing.T, name string, otherwise uint64) uint64 {
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
+
+const (
+	usualSingles   = 60
+	usualPairs     = 40
+	soakOperations = 1_000_000
+)
+
+// walked runs every scenario once without faults, which must go well, and returns what could go wrong in each.
+func walked(t *testing.T, lanes []*lane, all []*scenario) map[string][]chance {
+	chances := map[string][]chance{}
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	next := make(chan *scenario)
+	for _, l := range lanes {
+		group.Go(func() {
+			for s := range next {
+				if err := l.prepare(t.Context(), s); err != nil {
+					t.Errorf("%s: what was before: %v", s.name, err)
+					continue
+				}
+				r, err := l.play(t.Context(), s, plan{scenario: s.name})
+				if err != nil {
+					story := ""
+					if r != nil {
+						story = r.story()
+					}
+					t.Errorf("%s without any fault: %v\n%s", s.name, err, story)
+					continue
+				}
+				mu.Lock()
+				chances[s.name] = r.met
+				mu.Unlock()
+			}
+		})
+	}
+	for _, s := range all {
+		next <- s
+	}
+	close(next)
+	group.Wait()
+	if t.Failed() {
+		t.FailNow()
+	}
+	return chances
+}
+
+func singlesOf(all []*scenario, chances map[string][]chance) []job {
+	var jobs []job
+	for _, s := range all {
+		for _, c := range chances[s.name] {
+			for _, k := range c.kinds {
+				jobs = append(jobs, job{s, plan{scenario: s.name, faults: []fault{{c.delivery, c.at, k}}}})
+				if k == answerLost { // then the SDK itself does it again, and meets what it did
+					jobs = append(jobs, job{s, plan{scenario: s.name, faults: []fault{{c.delivery, c.at, k}}, retries: true}})
+				}
+			}
+		}
+	}
+	return jobs
+}
+
+// pairOf is a plan of two faults and an order of things. What a plan does not come to, because its order or its first fault
+// made the story another, does not happen.
+func pairOf(random *rand.Rand, all []*scenario, chances map[string][]chance) job {
+	s := all[random.IntN(len(all))]
+	p := plan{scenario: s.name, seed: 1 + random.Uint64N(1<<32), retries: random.IntN(4) == 0}
+	for range 2 {
+		c := chances[s.name][random.IntN(len(chances[s.name]))]
+		p.faults = append(p.faults, fault{c.delivery, c.at, c.kinds[random.IntN(len(c.kinds))]})
+	}
+	return job{s, p}
+}
+
+func repeat(t *testing.T, g *ground, text string) {
+	p, err := parsePlan(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := g.newLane(t)
+	for _, s := range scenarios() {
+		if s.name != p.scenario {
+			continue
+		}
+		if err := l.prepare(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		r, err := l.play(t.Context(), s, p)
+		if err != nil {
+			t.Error(err)
+		}
+		if r != nil {
+			t.Logf("%s", r.story())
+		}
+		return
+	}
+	t.Fatal(fmt.Errorf("there is no scenario %q", p.scenario))
+}
