@@ -93,6 +93,11 @@ costs: ## play a day and count what it would cost on AWS: units against their bu
 	@infra/tools/need go java maven
 	@go build -o bin/costs ./infra/costs && go run ./infra/local/withservers -- bin/costs
 
+.PHONY: bench
+bench: ## measure what has a goal, as ratios in one run: a table and a plot in .local/bench (bigger: CHATKEEPER_BENCH_FULL=1)
+	@infra/tools/need go java maven
+	@go build -o bin/bench ./infra/bench && go run ./infra/local/withservers -- bin/bench
+
 .PHONY: check
 check: ## format, vet, staticcheck, go.mod, template.yaml
 	@infra/tools/need go python

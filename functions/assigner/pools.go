@@ -94,6 +94,9 @@ func (s *serving) next(ctx context.Context) (done bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	if len(page.Unreadable) > 0 {
+		return false, s.setAsideUnreadable(ctx, page.Unreadable)
+	}
 	if len(page.Entries) == 0 {
 		return s.empty(ctx)
 	}
@@ -135,11 +138,14 @@ func (s *serving) empty(ctx context.Context) (done bool, err error) {
 // assign gives the Chat to the person chosen, if both are still as they were read.
 func (s *serving) assign(ctx context.Context, e chat.Entry, choice assign.Choice) error {
 	c, err := s.store.Chat(ctx, e.Chat)
+	if errors.Is(err, dynamo.ErrUnreadable) {
+		return s.setAside(ctx, e, err)
+	}
 	if err != nil {
 		return err
 	}
-	if c == nil || !c.Waiting() || c.Routed != e.Routed {
-		return dynamo.ErrRefused // the entry that was read is gone by now
+	if c == nil || !c.WaitsIn(e.Pool) || c.Routed != e.Routed || c.Epoch != e.Epoch {
+		return s.setAsideStray(ctx, e)
 	}
 	now := s.now()
 	auto := chat.Auto{Person: *choice.Person, Pool: s.pool, Now: now, At: choice.AssignedAt, Turn: choice.Turn}
@@ -158,11 +164,12 @@ var errTaken = errors.New("taken meanwhile")
 
 func (s *serving) decision(e chat.Entry) assign.Decision {
 	return assign.Decision{RulesVersion: e.RulesVersion, RuleID: e.RuleID, RuleName: e.RuleName, Pool: e.Pool,
-		Strategy: e.Strategy, Priority: e.Priority, WaitingSince: e.Since.UnixMilli()}
+		Strategy: e.Strategy, Priority: e.Priority, Step: e.Step, WaitingSince: e.Since.UnixMilli()}
 }
 
 // nobody can take a Chat of the pool. Before the signal is forgotten: the pool is listed, Chats that were routed by older
-// rules are routed again, the roster is read once more, and the reason is put on record once.
+// rules are routed again, the roster is read once more, the timers of steps that are ahead are armed, and the reason is
+// put on record once.
 func (s *serving) nobody(ctx context.Context, entries []chat.Entry) (done bool, err error) {
 	if err := s.store.List(ctx, s.signal.Pool); err != nil {
 		return false, err
@@ -180,6 +187,9 @@ func (s *serving) nobody(ctx context.Context, entries []chat.Entry) (done bool, 
 			continue
 		}
 		routed, err := s.store.Reroute(ctx, e, rules, s.now())
+		if errors.Is(err, dynamo.ErrUnreadable) {
+			return false, s.setAside(ctx, e, err)
+		}
 		if err != nil {
 			return false, err
 		}
@@ -200,6 +210,9 @@ func (s *serving) nobody(ctx context.Context, entries []chat.Entry) (done bool, 
 		if e.Because == choice.Nobody {
 			continue
 		}
+		if err := s.arm(ctx, e, rules); err != nil {
+			return false, err
+		}
 		if err := s.unserved(ctx, e, choice); err != nil {
 			return false, err
 		}
@@ -219,6 +232,10 @@ func (s *serving) withNamed(ctx context.Context, entries []chat.Entry) ([]chat.E
 		}
 		known[id] = true
 		e, err := s.store.Entry(ctx, id, s.signal.Pool)
+		if errors.Is(err, dynamo.ErrUnreadable) {
+			slog.ErrorContext(ctx, "chat not readable", "chat", id, "error", err)
+			continue // it is set aside when its turn comes
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -8,6 +8,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"time"
@@ -87,6 +88,11 @@ func failedFrom(r events.DynamoDBEventRecord) events.DynamoDBEventResponse {
 
 func (b *batch) record(ctx context.Context, r events.DynamoDBEventRecord) error {
 	record, err := dynamo.ReadRecord(r)
+	if errors.Is(err, dynamo.ErrUnreadable) {
+		// It would hold up all that come after it, and be given up in the end. Whom it concerns is found by the sweeper.
+		slog.ErrorContext(ctx, "record not readable", "record", r.EventID, "error", err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -121,7 +127,10 @@ func (b *batch) wake(ctx context.Context, cause string, e chat.Entry) error {
 		b.add(e.Pool, cause, e.Chat)
 		return nil
 	}
-	_, err = b.store.Reroute(ctx, e, rules, b.now())
+	if _, err = b.store.Reroute(ctx, e, rules, b.now()); errors.Is(err, dynamo.ErrUnreadable) {
+		b.add(e.Pool, cause, e.Chat) // the assigner sets it aside
+		return nil
+	}
 	return err
 }
 
@@ -138,7 +147,8 @@ func (b *batch) person(ctx context.Context, cause string, p dynamo.Images[team.P
 	for _, text := range pools {
 		pool, err := assign.ParsePool(text)
 		if err != nil {
-			return err
+			slog.ErrorContext(ctx, "listed pool not readable", "pool", text, "error", err)
+			continue
 		}
 		if pool.Fits(*p.New) {
 			b.add(text, cause)

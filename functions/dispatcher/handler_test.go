@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"chatkeeper/infra/faults"
 	"chatkeeper/infra/local/seed"
 	"chatkeeper/infra/local/servers/serverstest"
 	"chatkeeper/shared/chat"
@@ -273,11 +275,29 @@ func TestBatchFailsFromTheFirstBadRecord(t *testing.T) {
 	w := newWorld(t)
 	w.waiting("a", "hello")
 	entry := w.image("ChatsTable", "W#team:support", "1#")
-	bad := map[string]events.DynamoDBAttributeValue{"pk": entry["pk"], "sk": entry["sk"], "ep": events.NewStringAttribute("not a number")}
-	records := []events.DynamoDBEventRecord{w.record(nil, entry), w.record(nil, bad), w.record(nil, entry)}
+	older := maps.Clone(entry)
+	older["rv"] = events.NewNumberAttribute("0")
+	// The rules are loaded before; then the first call sees that they still hold, and the second reads the message of the
+	// Chat that is to be routed again.
+	injector := &faults.Injector{At: -1, Fault: faults.Failed}
+	w.dispatcher.store = dynamo.New(dynamodb.New(w.db.Options(), dynamodb.WithAPIOptions(injector.Add)), w.tables["ChatsTable"], w.tables["TeamTable"])
+	_, err := w.store.InForce(t.Context())
+	w.must(err)
+	injector.At = injector.Calls() + 1
+	records := []events.DynamoDBEventRecord{w.record(nil, entry), w.record(nil, older), w.record(nil, entry)}
 	answer, err := w.handle(t.Context(), events.DynamoDBEvent{Records: records})
 	w.must(err)
 	if len(answer.BatchItemFailures) != 1 || answer.BatchItemFailures[0].ItemIdentifier != "2" {
 		t.Errorf("failed: %v, want from record 2 on", answer.BatchItemFailures)
 	}
+}
+
+// A record that can't be read never will be: it is passed over, and holds up none of those behind it.
+func TestARecordThatCantBeRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.waiting("a", "hello")
+	entry := w.image("ChatsTable", "W#team:support", "1#")
+	bad := map[string]events.DynamoDBAttributeValue{"pk": entry["pk"], "sk": entry["sk"], "ep": events.NewStringAttribute("not a number")}
+	want(t, w.signalled(w.record(nil, bad), w.record(nil, entry)), fmt.Sprint(c.Pools[0], []string{"a"}))
 }

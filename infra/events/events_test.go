@@ -186,6 +186,15 @@ func TestDispatcherRules(t *testing.T) {
 	}
 }
 
+// The sweeper asks its event for nothing; it is one of a schedule all the same.
+func TestSweeperMinute(t *testing.T) {
+	t.Parallel()
+	event := read[events.CloudWatchEvent](t, "sweeper-minute.json")
+	if event.Source != "aws.events" || event.DetailType != "Scheduled Event" {
+		t.Errorf("this is no event of a schedule: %+v", event)
+	}
+}
+
 // The filters in template.yaml let each of the dispatcher's events through.
 func TestDispatcherFilters(t *testing.T) {
 	t.Parallel()

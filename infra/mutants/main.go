@@ -29,7 +29,7 @@ import (
 
 // packages whose tests write to the tables.
 var packages = []string{
-	"shared/dynamo", "functions/assigner", "functions/dispatcher", "functions/reply", "functions/status",
+	"shared/dynamo", "functions/assigner", "functions/dispatcher", "functions/sweeper", "functions/reply", "functions/status",
 	"functions/reassign", "functions/chats", "functions/me",
 }
 

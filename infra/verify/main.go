@@ -54,6 +54,13 @@ func verify(ctx context.Context) (int, error) {
 	for text := range lasting {
 		fmt.Println(text)
 	}
+	aside, err := stack.Store.AsideItems(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, a := range aside {
+		fmt.Printf("set aside at %s: %s: %s\n", a.At, a.From, a.Because)
+	}
 	fmt.Printf("%d Chats, %d Messages, %d events, %d waiting entries, %d people: ", len(all.Chats), len(all.Messages), len(all.Events), len(all.Entries), len(all.People))
 	if len(lasting) == 0 {
 		fmt.Println("every invariant holds.")

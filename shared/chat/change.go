@@ -12,20 +12,22 @@ import (
 // EventType says what happened to a Chat.
 type EventType string
 
-// The events of a Chat's history. Routed and Nobody are records beside a change: they leave owner, status and epoch alone.
+// The events of a Chat's history. Routed, Widened and Nobody are records beside a change: they leave owner, status and
+// epoch alone.
 const (
 	Created    EventType = "created"
 	Reopened   EventType = "reopened" // by a customer's message
 	Assigned   EventType = "assigned" // automatically
 	Reassigned EventType = "reassigned"
 	ClosedBy   EventType = "closed"
-	OpenedBy   EventType = "opened" // by its own Assignee
-	Routed     EventType = "routed" // by newer rules, while it waited
+	OpenedBy   EventType = "opened"  // by its own Assignee
+	Routed     EventType = "routed"  // by newer rules, while it waited
+	Widened    EventType = "widened" // a step of its rule opened a further pool to it
 	Nobody     EventType = "waiting"
 )
 
 // Changes reports whether an event of this type raised the epoch.
-func (t EventType) Changes() bool { return t != Routed && t != Nobody }
+func (t EventType) Changes() bool { return t != Routed && t != Widened && t != Nobody }
 
 // ActorKind says what kind of actor caused an event.
 type ActorKind string
@@ -68,7 +70,8 @@ type Change struct {
 	Before  Chat
 	After   Ownership
 	Event   Event
-	Entry   Entry    // what every waiting entry of After.Pools tells; unused when there is none
+	Entry   Entry    // what the waiting entries that the change puts tell; unused when there is none
+	Timer   *Timer   // the step that the change carries out, and whose timer goes with it
 	Auto    *Auto    // set when a rule chose the owner; nil when a person did
 	Arrival *Arrival // the customer message that opened the Chat
 	Links   []Link   // identities that begin to lead to this Chat
@@ -363,22 +366,31 @@ func (ch Change) Loads() map[string]int {
 	return loads
 }
 
-// Leaves lists the pools whose waiting entries go. An entry that stays in its place is written anew, not deleted.
+// keepsPlace reports whether the Chat's place in the order of a pool stays.
+func (ch Change) keepsPlace() bool {
+	return ch.Before.Priority == ch.After.Priority && ch.Before.WaitingSince.Equal(ch.After.WaitingSince)
+}
+
+// Leaves lists the pools whose waiting entries go. An entry that stays in its place is written anew or left, not deleted.
 func (ch Change) Leaves() []string {
 	var pools []string
 	for _, p := range ch.Before.Pools {
-		samePlace := ch.Before.Priority == ch.After.Priority && ch.Before.WaitingSince.Equal(ch.After.WaitingSince)
-		if !samePlace || !slices.Contains(ch.After.Pools, p) {
+		if !ch.keepsPlace() || !slices.Contains(ch.After.Pools, p) {
 			pools = append(pools, p)
 		}
 	}
 	return pools
 }
 
-// Enters lists the waiting entries that the change puts.
+// Enters lists the waiting entries that the change puts: those of the pools that it opens, and, where it is a routing, of
+// all, because their entries tell what sent the Chat there. A step leaves the entries of the steps before it alone.
 func (ch Change) Enters() []Entry {
+	stays := ch.keepsPlace() && ch.Before.Epoch == ch.After.Epoch && ch.Before.Routed == ch.After.Routed
 	entries := make([]Entry, 0, len(ch.After.Pools))
 	for _, p := range ch.After.Pools {
+		if stays && slices.Contains(ch.Before.Pools, p) {
+			continue
+		}
 		e := ch.Entry
 		e.Pool = p
 		entries = append(entries, e)

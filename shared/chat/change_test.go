@@ -1,6 +1,7 @@
 package chat_test
 
 import (
+	"maps"
 	"testing"
 	"time"
 
@@ -18,7 +19,8 @@ func TestAnyLifeOfAChat(t *testing.T) {
 	t.Parallel()
 	rules := []*assign.Rules{
 		parse(t, `{"rules": [], "otherwise": {"to": [{"team": "everyone", "strategy": "round_robin"}]}}`),
-		parse(t, `{"rules": [], "otherwise": {"to": [{"team": "support", "strategy": "least_loaded"}], "priority": "high"}}`),
+		parse(t, `{"rules": [], "otherwise": {"to": [{"team": "support", "strategy": "least_loaded"},
+			{"team": "sales", "strategy": "round_robin", "after": "1m"}, {"team": "everyone", "strategy": "round_robin", "after": "2m"}], "priority": "high"}}`),
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		c := chat.Chat{ID: "chat", Number: "1"}
@@ -43,6 +45,7 @@ func TestAnyLifeOfAChat(t *testing.T) {
 			c.Ownership = change.After
 			events = append(events, invariant.Event{Chat: c.ID, Event: change.Event})
 		}
+		var timers []chat.Timer // of all its waitings
 		by := func() chat.Actor { return chat.Actor{Kind: chat.ByPerson, ID: c.Owner} }
 		t.Repeat(map[string]func(*rapid.T){
 			"message": func(t *rapid.T) {
@@ -65,12 +68,45 @@ func TestAnyLifeOfAChat(t *testing.T) {
 					t.Fatal("it lost its place in time")
 				}
 			},
+			"nobody is found": func(t *rapid.T) {
+				if !c.Waiting() {
+					t.Skip("not waiting")
+				}
+				e := entries[rapid.SampledFrom(c.Pools).Draw(t, "pool")]
+				e.Because = assign.NobodyOnline
+				entries[e.Pool] = e
+				if timer, ahead := e.Next(rules[1].Steps(assign.OtherwiseID)); ahead && e.RulesVersion == 1 {
+					timers = append(timers, timer)
+				}
+			},
+			"step": func(t *rapid.T) {
+				if len(timers) == 0 {
+					t.Skip("no timer")
+				}
+				timer := rapid.SampledFrom(timers).Draw(t, "timer")
+				if !timer.Applies(c) || c.WaitsIn(timer.Entry.Pool) {
+					t.Skip("does not apply")
+				}
+				before, was := c.Ownership, maps.Clone(entries)
+				apply(c.Widened(now, timer))
+				if len(entries) != len(was)+1 || entries[timer.Entry.Pool].Step != timer.Entry.Step {
+					t.Fatalf("its entries became %+v", entries)
+				}
+				for pool, e := range was {
+					if entries[pool] != e {
+						t.Fatalf("the entry in %s became %+v", pool, entries[pool])
+					}
+				}
+				if !c.WaitingSince.Equal(before.WaitingSince) || c.Epoch != before.Epoch || c.Routed != before.Routed {
+					t.Fatalf("it became %+v", c.Ownership)
+				}
+			},
 			"assigned": func(t *rapid.T) {
 				if !c.Waiting() {
 					t.Skip("not waiting")
 				}
 				p := team.Person{ID: rapid.SampledFrom([]string{"amira", "dan"}).Draw(t, "person"), Role: team.Agent, Active: true,
-					Availability: team.Online, Limit: team.NoLimit, Teams: []string{"support"}, OpenChats: 0}
+					Availability: team.Online, Limit: team.NoLimit, Teams: []string{"support", "sales"}, OpenChats: 0}
 				pool, err := assign.ParsePool(c.Pools[0])
 				if err != nil {
 					t.Fatal(err)

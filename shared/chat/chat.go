@@ -8,6 +8,7 @@
 package chat
 
 import (
+	"slices"
 	"time"
 
 	"chatkeeper/shared/assign"
@@ -52,6 +53,9 @@ type Ownership struct {
 
 // Waiting reports whether the Chat is open and nobody has it.
 func (o Ownership) Waiting() bool { return o.Status == Open && o.Owner == "" }
+
+// WaitsIn reports whether the Chat waits in the pool, given by its canonical text.
+func (o Ownership) WaitsIn(pool string) bool { return o.Waiting() && slices.Contains(o.Pools, pool) }
 
 // Load is whose openChats the Chat counts towards, or nobody's: a closed Chat is no load, though it keeps its owner.
 func (o Ownership) Load() string {
@@ -173,6 +177,7 @@ type Entry struct {
 	Epoch        int64
 	Message      Key           // the message that opened the Chat: rules that are saved later look at it again
 	Because      assign.Reason // why nobody could take it when the pool was last served; empty before that
+	Step         int           // of the rule, that opened this pool to the Chat; 0 is the first
 }
 
 // Previous is who had a Chat until it was closed, before it waited; nobody if it is new or a person passed it on.

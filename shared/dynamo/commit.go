@@ -45,6 +45,9 @@ func (s *Store) Commit(ctx context.Context, change chat.Change) error {
 	for _, e := range change.Enters() {
 		t.put(s.chats, newEntryItem(e), nil)
 	}
+	if change.Timer != nil {
+		t.delete(timerPK(timerShard(change.Before.ID)), timerSK(*change.Timer))
+	}
 	err := t.commit(ctx)
 	if err == nil && change.Auto != nil {
 		s.roster.assigned(*change.Auto)

@@ -22,6 +22,9 @@ var ErrRefused = errors.New("refused: not as it was read")
 // decide again after a pause; what happened shows in what is read. Whoever hands it on to a person tells them to try again.
 var ErrUnsure error = &chat.Error{Code: chat.TryAgain, Detail: "The storage was busy or did not answer."}
 
+// ErrUnreadable: an item is not what it should be. No repetition mends that; somebody has to look at it.
+var ErrUnreadable = errors.New("not readable")
+
 // errContended: somebody else was first, each time, until the attempts ran out.
 var errContended error = &chat.Error{Code: chat.TryAgain, Detail: "Others were changing the same thing all the time."}
 

@@ -2,6 +2,7 @@ package dynamo
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -215,19 +216,20 @@ type entryItem struct {
 	Routed       int64  `dynamodbav:"rt"`
 	Message      []byte `dynamodbav:"me,omitempty"`
 	Because      string `dynamodbav:"be,omitempty"`
+	Step         int    `dynamodbav:"se,omitempty"`
 }
 
 func newEntryItem(e chat.Entry) entryItem {
 	return entryItem{PK: waitingPK(e.Pool), SK: waitingSK(e.Priority, e.Since, e.Chat), Chat: e.Chat, Epoch: e.Epoch,
 		Since: millis(e.Since), Priority: string(e.Priority), Strategy: string(e.Strategy), RuleID: e.RuleID, RuleName: e.RuleName,
-		Prefer: e.Prefer, Previous: e.Previous.Person, ClosedAt: millis(e.Previous.Until), RulesVersion: e.RulesVersion, Routed: e.Routed, Message: keyBytes(e.Message), Because: string(e.Because)}
+		Prefer: e.Prefer, Previous: e.Previous.Person, ClosedAt: millis(e.Previous.Until), RulesVersion: e.RulesVersion, Routed: e.Routed, Message: keyBytes(e.Message), Because: string(e.Because), Step: e.Step}
 }
 
 func (it entryItem) entry() chat.Entry {
 	return chat.Entry{Chat: it.Chat, Pool: it.PK[len(waitingPrefix):], Priority: assign.Priority(it.Priority),
 		Since: fromMillis(it.Since), Strategy: assign.Strategy(it.Strategy), RuleID: it.RuleID, RuleName: it.RuleName,
 		Prefer: it.Prefer, Previous: chat.Previous{Person: it.Previous, Until: fromMillis(it.ClosedAt)}, RulesVersion: it.RulesVersion, Routed: it.Routed, Epoch: it.Epoch,
-		Message: keyOf(it.Message), Because: assign.Reason(it.Because)}
+		Message: keyOf(it.Message), Because: assign.Reason(it.Because), Step: it.Step}
 }
 
 type personItem struct {
@@ -305,7 +307,7 @@ func marshal(it any) (Item, error) {
 func unmarshal[T any](item Item) (T, error) {
 	var it T
 	if err := attributevalue.UnmarshalMap(item, &it); err != nil {
-		return it, fmt.Errorf("unmarshal %T: %w", it, err)
+		return it, fmt.Errorf("unmarshal %T: %w", it, errors.Join(ErrUnreadable, err))
 	}
 	return it, nil
 }

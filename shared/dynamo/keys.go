@@ -24,6 +24,9 @@ import (
 //	delivery status of a message of ours  C#chat         D#mark                           Chat and the message's WhatsApp id, hashed
 //	waiting entry                         W#pool         priority#since#chat              pool, in the order of service
 //	directory of pools with waiting Chats WP             pool                             all of them, for somebody who comes online
+//	timer of a step                       T#shard        due#step#chat#epoch#routed       those that are due, each shard in order
+//	set aside for people to look at       Q#             time#chat                        all of them
+//	where the sweeper's round stands      SW             0                                every sweep
 //	reply by its Idempotency-Key          I#person#key   0                                the person's key; gone after 24 h
 //	index byOwner                         owner#status   opened or closed, ms             a person's Chats, newest first
 //	index byStatus                        status#shard   opened, ms                       all Chats of a status, newest first; shards are merged
@@ -46,6 +49,8 @@ const (
 	rulesNowSK  = "0"
 	settingsPK  = "S"
 	directoryPK = "WP"
+	asidePK     = "Q#"
+	sweepPK     = "SW"
 	selfSK      = "0"
 	changeIndex = "byChange"
 
@@ -64,6 +69,10 @@ const (
 	deliveryPrefix = "D#"
 	versionPrefix  = "V#"
 	oncePrefix     = "I#"
+	timerPrefix    = "T#"
+
+	// TimerShards spreads the timers: each partition takes about a thousand writes a second. A sweep reads all of them.
+	TimerShards = 8
 
 	// statusShards spreads the two lists of all Chats. A list is read with one request a shard.
 	statusShards = 8
@@ -82,13 +91,20 @@ func historySK(epoch int64, n string) string {
 	return fmt.Sprintf("%s%010d#%s", historyPrefix, epoch, n)
 }
 
-// eventSK places an event in the history: a change once per epoch, a routing once per routing, "nobody" once per routing and reason.
+// eventSK places an event in the history: a change once per epoch, a routing once per routing, a step once per routing
+// and step, "nobody" once per routing, step and reason.
 func eventSK(e chat.Event) string {
 	switch e.Type {
 	case chat.Routed:
 		return historySK(e.Epoch, "r"+strconv.FormatInt(e.Routed, 10))
+	case chat.Widened:
+		return historySK(e.Epoch, fmt.Sprintf("s%d#%d", e.Routed, e.Decision.Step))
 	case chat.Nobody:
-		return historySK(e.Epoch, fmt.Sprintf("nobody%d#%s", e.Routed, e.Decision.Nobody))
+		n := strconv.FormatInt(e.Routed, 10)
+		if e.Decision.Step > 0 {
+			n += "." + strconv.Itoa(e.Decision.Step)
+		}
+		return historySK(e.Epoch, fmt.Sprintf("nobody%s#%s", n, e.Decision.Nobody))
 	}
 	return historySK(e.Epoch, "0")
 }
@@ -97,6 +113,18 @@ func eventSK(e chat.Event) string {
 func waitingSK(p assign.Priority, since time.Time, chatID string) string {
 	return fmt.Sprintf("%d#%s#%s", p.Rank(), sortable(since), chatID)
 }
+
+func timerPK(shard int) string { return timerPrefix + strconv.Itoa(shard) }
+
+// timerSK orders timers by when they are due. It ends with epoch and routing, so that a timer never takes the place of one
+// that belongs to another waiting of the same Chat, and never goes in its stead.
+func timerSK(t chat.Timer) string {
+	return fmt.Sprintf("%s#%d#%s#%d#%d", sortable(t.Due), t.Entry.Step, t.Entry.Chat, t.Entry.Epoch, t.Entry.Routed)
+}
+
+func timerShard(chatID string) int { return shardOf(chatID) % TimerShards }
+
+func asideSK(at time.Time, chatID string) string { return sortable(at) + "#" + chatID }
 
 // sortable is a time to the millisecond whose text sorts like the time, until the year 2286.
 func sortable(t time.Time) string { return fmt.Sprintf("%013d", t.UnixMilli()) }

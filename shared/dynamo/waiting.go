@@ -14,10 +14,11 @@ import (
 )
 
 // Page is a part of a pool's waiting entries in the order of service. After is where the next page begins; empty when
-// this is the last.
+// this is the last. Unreadable are entries that stand among them and that somebody has to look at.
 type Page struct {
-	Entries []chat.Entry
-	After   string
+	Entries    []chat.Entry
+	Unreadable []Unreadable
+	After      string
 }
 
 // Waiting reads waiting entries of a pool in the order of service, strongly consistent, beginning behind after.
@@ -35,14 +36,12 @@ func (s *Store) Waiting(ctx context.Context, pool, after string, limit int) (Pag
 	for _, item := range out.Items {
 		it, err := unmarshal[entryItem](item)
 		if err != nil {
-			return Page{}, err
+			page.Unreadable = append(page.Unreadable, unreadable(item, err))
+			continue
 		}
 		page.Entries = append(page.Entries, it.entry())
-		page.After = it.SK
 	}
-	if out.LastEvaluatedKey == nil {
-		page.After = ""
-	}
+	page.After = next(out)
 	return page, nil
 }
 

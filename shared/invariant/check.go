@@ -264,6 +264,12 @@ type stay struct {
 	by      *chat.Event // the assignment that ended it; nil if something else did
 }
 
+// keepsTime reports whether an event leaves a Chat its place in time: newer rules and steps do, and passing it on while it
+// waits.
+func keepsTime(t chat.EventType, waiting bool) bool {
+	return t == chat.Routed || t == chat.Widened || t == chat.Reassigned && waiting
+}
+
 // order is I6: within a pool and priority, nobody overtakes a Chat that was there before the other was served. Every
 // member of a pool may take every Chat of it, so who could take the one could have taken the other.
 func (c *checker) order() {
@@ -273,31 +279,35 @@ func (c *checker) order() {
 	}
 	stays := map[queue][]stay{}
 	for id, events := range c.events {
-		var in queue
-		var now stay
+		waits := map[queue]stay{} // the pools that are open to it, with what it waits for there
+		var since time.Time
 		end := func(at time.Time, by *chat.Event) {
-			if in.pool != "" {
-				now.left, now.by = at, by
-				stays[in] = append(stays[in], now)
+			for in, one := range waits {
+				one.left, one.by = at, nil
+				if by != nil && by.Decision != nil && by.Decision.Pool == in.pool {
+					one.by = by
+				}
+				stays[in] = append(stays[in], one)
 			}
-			in = queue{}
+			waits = map[queue]stay{}
 		}
 		for i := range events {
 			e := &events[i]
 			if e.Type == chat.Nobody {
 				continue
 			}
-			since := now.since
-			if e.Type != chat.Routed && !(e.Type == chat.Reassigned && in.pool != "") { // passed on while it waited
+			if !keepsTime(e.Type, len(waits) > 0) {
 				since = e.At
 			}
-			if e.Type == chat.Assigned {
+			switch e.Type {
+			case chat.Widened: // beside the pools that it waits in
+			case chat.Assigned:
 				end(e.At, e)
-			} else {
+			default:
 				end(e.At, nil)
 			}
 			if e.Status == chat.Open && e.Owner == "" && e.Decision != nil {
-				in, now = queue{e.Decision.Pool, e.Decision.Priority}, stay{chat: id, since: since, entered: e.At}
+				waits[queue{e.Decision.Pool, e.Decision.Priority}] = stay{chat: id, since: since, entered: e.At}
 			}
 		}
 		end(time.Time{}, nil)

@@ -171,6 +171,8 @@ func (n Names) Event(e chat.Event) string {
 		return "Opened again by " + Actor(e.By)
 	case chat.Routed:
 		return "Routed again by newer rules" + n.goes(e)
+	case chat.Widened:
+		return "Still nobody" + n.goes(e) + ", too"
 	case chat.Nobody:
 		if e.Decision == nil {
 			return "Nobody could take it"

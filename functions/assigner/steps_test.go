@@ -1,0 +1,351 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"chatkeeper/infra/local/servers/serverstest"
+	"chatkeeper/shared/chat"
+	"chatkeeper/shared/dynamo"
+	"chatkeeper/shared/queue"
+	"chatkeeper/shared/team"
+)
+
+// inSteps is a rules document whose pools open one after the other.
+const inSteps = `{"rules": [], "otherwise": {"to": [{"team": "support", "strategy": "round_robin"},
+	{"team": "sales", "strategy": "least_loaded", "after": "5m"}, {"team": "everyone", "strategy": "round_robin", "after": "10m"}]}}`
+
+// timers are all that are armed, due or not.
+func (w *world) timers() []chat.Timer {
+	w.Helper()
+	var all []chat.Timer
+	for shard := range dynamo.TimerShards {
+		page, err := w.store.Due(w.Context(), shard, w.now().Add(30*24*time.Hour), "", 100)
+		w.must(err)
+		all = append(all, page.Timers...)
+	}
+	return all
+}
+
+// steps opens what the timers say, as the sweeper does when they are due, and returns how many steps opened.
+func (w *world) steps() int {
+	w.Helper()
+	opened := 0
+	for _, t := range w.timers() {
+		did, err := w.store.Widen(w.Context(), t, nil, w.now())
+		w.must(err)
+		if did {
+			opened++
+		}
+	}
+	return opened
+}
+
+// A Chat that nobody can take gets one pool more at each step, keeps its place in time, and is given away once, by
+// whichever of its pools has somebody first.
+func TestStepsOpenFurtherPools(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, agent("dan", 1, "sales"))
+	w.set("dan", team.Offline)
+	w.saveRules(inSteps)
+	w.receives(text("US.1", "", "hello", morning))
+	if armed := w.timers(); len(armed) != 0 {
+		t.Fatalf("%d timers are armed before anybody looked for somebody", len(armed))
+	}
+	w.serves(support)
+	before := w.only()
+	armed := w.timers()
+	if len(armed) != 1 || !armed[0].Due.Equal(before.WaitingSince.Add(5*time.Minute)) || armed[0].Entry.Pool != "team:sales" || armed[0].Entry.Step != 1 {
+		t.Fatalf("armed: %+v", armed)
+	}
+	if w.steps() != 1 {
+		t.Fatal("the step did not open")
+	}
+	after := w.only()
+	if !slices.Equal(after.Pools, []string{"team:sales", support}) || !after.WaitingSince.Equal(before.WaitingSince) ||
+		after.Epoch != before.Epoch || after.Routed != before.Routed {
+		t.Errorf("it became %+v", after.Ownership)
+	}
+	if first, err := w.store.Entry(t.Context(), after.ID, support); err != nil || first == nil || first.Step != 0 || first.Because == "" || first.Strategy != "round_robin" {
+		t.Errorf("the entry of the first pool became %+v (%v)", first, err)
+	}
+	w.set("dan", team.Away) // another reason: the first pool is served again, and its step is not armed again
+	w.serves(support)
+	if armed := w.timers(); len(armed) != 0 {
+		t.Errorf("armed again: %+v", armed)
+	}
+	w.serves("team:sales")
+	if armed := w.timers(); len(armed) != 1 || armed[0].Entry.Step != 2 || armed[0].Entry.Pool != everyone {
+		t.Fatalf("armed: %+v", armed)
+	}
+	w.steps()
+	w.set("dan", team.Online)
+	w.serves("team:sales")
+	c := w.only()
+	if c.Owner != "dan" || len(c.Pools) != 0 {
+		t.Errorf("it became %+v", c.Ownership)
+	}
+	var seen []string
+	for _, e := range w.checked().Events {
+		said := string(e.Type)
+		if e.Decision != nil {
+			said += fmt.Sprint(" ", e.Decision.Pool, " ", e.Decision.Step)
+		}
+		seen = append(seen, said)
+	}
+	slices.Sort(seen)
+	want := []string{"assigned team:sales 1", "created team:support 0", "waiting team:sales 1", "waiting team:support 0",
+		"widened team:everyone 2", "widened team:sales 1"}
+	if seen = slices.Compact(seen); !slices.Equal(seen, want) {
+		t.Errorf("the history says %q", seen)
+	}
+}
+
+// set changes somebody's availability.
+func (w *world) set(id string, a team.Availability) {
+	w.Helper()
+	_, err := w.store.UpdatePerson(w.Context(), id, dynamo.Now(), func(p *team.Person) error { p.Availability = a; return nil })
+	w.must(err)
+}
+
+// I1, I2, I5, I6 with two pools open to every Chat, served at once by people who are in one of them or in both.
+func TestTwoOpenPoolsAtOnce(t *testing.T) {
+	t.Parallel()
+	people := []team.Person{agent("amira", 4, "support"), agent("dan", 4, "sales"), agent("mei", 4, "support", "sales")}
+	w := newWorld(t, people...)
+	for _, p := range people {
+		w.set(p.ID, team.Offline)
+	}
+	w.saveRules(inSteps)
+	w.customers(16)
+	w.serves(support)
+	if n := w.steps(); n != 16 {
+		t.Fatalf("%d steps opened", n)
+	}
+	w.serves("team:sales")
+	w.checked()
+	for _, p := range people {
+		w.set(p.ID, team.Online)
+	}
+	var all sync.WaitGroup
+	for _, pool := range []string{support, "team:sales"} {
+		all.Go(func() {
+			err := errToBeContinued
+			for errors.Is(err, errToBeContinued) { // as the signal that is sent then would
+				err = w.serve(t.Context(), queue.Signal{Pool: pool})
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	now := w.checked()
+	owned := 0
+	for _, c := range now.Chats {
+		if c.Owner != "" {
+			owned++
+		}
+	}
+	if owned != 12 || len(now.Entries) != 8 {
+		t.Errorf("%d Chats are owned, want 12; %d entries wait, want 8", owned, len(now.Entries))
+	}
+}
+
+// A timer that does not apply any more does nothing and goes, whatever ended the waiting it was armed for; that of the
+// new waiting stays.
+func TestTimersThatNoLongerApply(t *testing.T) {
+	t.Parallel()
+	for name, ends := range map[string]func(*world, string){
+		"assigned": func(w *world, _ string) { w.set("dan", team.Online); w.serves(support) },
+		"assigned and closed": func(w *world, id string) {
+			w.set("dan", team.Online)
+			w.serves(support)
+			w.closes(id)
+		},
+		"assigned, closed, re-opened": func(w *world, id string) {
+			w.set("dan", team.Online)
+			w.serves(support)
+			w.closes(id)
+			w.set("dan", team.Offline)
+			w.receives(text("US.1", "", "again", morning.Add(time.Hour)))
+			w.serves(support)
+		},
+		"routed again": func(w *world, _ string) { w.saveRules(inSteps); w.serves(support) },
+		"passed on": func(w *world, id string) {
+			_, err := w.store.Update(w.Context(), id, func(c chat.Chat) (*chat.Change, error) {
+				change := c.PassedTo(w.now(), chat.Actor{Kind: chat.ByRule}, "sales", "")
+				return &change, nil
+			})
+			w.must(err)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, agent("dan", 1, "support"))
+			w.set("dan", team.Offline)
+			w.saveRules(inSteps)
+			w.receives(text("US.1", "", "hello", morning))
+			w.serves(support)
+			old := w.timers()
+			if len(old) != 1 {
+				t.Fatalf("armed: %+v", old)
+			}
+			ends(w, w.only().ID)
+			before := w.only()
+			if did, err := w.store.Widen(t.Context(), old[0], nil, w.now()); did || err != nil {
+				t.Errorf("the step opened: %t, %v", did, err)
+			}
+			if after := w.only(); !slices.Equal(after.Pools, before.Pools) || after.Epoch != before.Epoch {
+				t.Errorf("it became %+v", after.Ownership)
+			}
+			for _, armed := range w.timers() {
+				if armed.Entry.Epoch == old[0].Entry.Epoch && armed.Entry.Routed == old[0].Entry.Routed {
+					t.Error("the old timer is still there")
+				}
+				if !armed.Applies(w.only()) {
+					t.Errorf("a timer that does not apply is armed: %+v", armed)
+				}
+			}
+			waitsAgain := before.Waiting() && before.RulesVersion != chat.ByHand
+			if n := len(w.timers()); waitsAgain != (n == 1) {
+				t.Errorf("%d timers are armed", n)
+			}
+		})
+	}
+}
+
+// A Chat that is routed again begins with the first pool; a step whose time has passed is due at once, counted from when
+// the Chat began to wait.
+func TestRoutedAgainBeginsWithTheFirstPool(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.saveRules(inSteps)
+	start := dynamo.Now()
+	w.receives(text("US.1", "", "hello", morning))
+	w.serves(support)
+	w.steps()
+	w.assigner.now = func() time.Time { return start.Add(time.Hour) }
+	w.saveRules(inSteps)
+	w.serves("team:sales") // routes it again
+	if c := w.only(); !slices.Equal(c.Pools, []string{support}) || c.Routed != 2 {
+		t.Fatalf("it waits in %v, routed %d times", c.Pools, c.Routed)
+	}
+	w.serves(support)
+	page, due := dynamo.TimerPage{}, 0
+	for shard := range dynamo.TimerShards {
+		var err error
+		page, err = w.store.Due(t.Context(), shard, w.now(), "", 10)
+		w.must(err)
+		due += len(page.Timers)
+	}
+	if due != 1 {
+		t.Errorf("%d timers are due, want the one whose time has passed", due)
+	}
+}
+
+// A rule that names a pool twice: the second time opens nothing, and the step after it is armed.
+func TestAStepWhosePoolIsOpenAlready(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.saveRules(`{"rules": [], "otherwise": {"to": [{"team": "support", "strategy": "round_robin"},
+		{"team": "support", "strategy": "least_loaded", "after": "5m"}, {"team": "everyone", "strategy": "round_robin", "after": "10m"}]}}`)
+	w.receives(text("US.1", "", "hello", morning))
+	w.serves(support)
+	armed := w.timers()[0]
+	rules, err := w.store.InForce(t.Context())
+	w.must(err)
+	following, _ := armed.Entry.Next(rules.Rules.Steps(armed.Entry.RuleID))
+	if did, err := w.store.Widen(t.Context(), armed, &following, w.now()); did || err != nil {
+		t.Errorf("it opened: %t, %v", did, err)
+	}
+	if next := w.timers(); len(next) != 1 || next[0].Entry.Pool != everyone || next[0].Entry.Step != 2 {
+		t.Errorf("armed: %+v", next)
+	}
+}
+
+// What fails whenever it is tried is set aside, whole, and those behind it are served.
+func TestSetAside(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]func(*world, dynamo.Item){
+		"an entry that can't be read": func(w *world, entry dynamo.Item) {
+			entry["rt"] = &types.AttributeValueMemberS{Value: "not a number"}
+			w.puts(entry)
+		},
+		"an entry without a Chat": func(w *world, entry dynamo.Item) {
+			entry["ch"] = &types.AttributeValueMemberS{Value: "nobody"}
+			entry["sk"] = &types.AttributeValueMemberS{Value: "0#0000000000001#nobody"}
+			entry["ws"], entry["pr"] = &types.AttributeValueMemberN{Value: "1"}, &types.AttributeValueMemberS{Value: "high"}
+			w.puts(entry)
+		},
+		"an entry of a routing that is over": func(w *world, entry dynamo.Item) {
+			entry["rt"] = &types.AttributeValueMemberN{Value: "7"}
+			w.puts(entry)
+		},
+		"a Chat that can't be read": func(w *world, entry dynamo.Item) {
+			w.breaksChat(entry["ch"].(*types.AttributeValueMemberS).Value)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, agent("dan", 0, "support"))
+			w.receives(text("US.1", "", "hello", morning))
+			head := w.entryItem(support)
+			w.receives(text("US.2", "", "hello", morning), text("US.3", "", "hello", morning))
+			spoil(w, head)
+			w.serves(support)
+			p, err := w.store.Person(t.Context(), "dan")
+			w.must(err)
+			want := 2
+			if name == "an entry without a Chat" {
+				want = 3
+			}
+			if p.OpenChats != want {
+				t.Errorf("dan owns %d Chats, want the %d behind it", p.OpenChats, want)
+			}
+			if page, err := w.store.Waiting(t.Context(), support, "", 10); err != nil || len(page.Entries)+len(page.Unreadable) != 0 {
+				t.Errorf("%+v still wait (%v)", page, err)
+			}
+			aside, err := w.store.AsideItems(t.Context())
+			if err != nil || len(aside) != 1 || aside[0].Because == "" {
+				t.Errorf("set aside: %+v (%v)", aside, err)
+			}
+		})
+	}
+}
+
+// entryItem is the one item that waits in a pool.
+func (w *world) entryItem(pool string) dynamo.Item {
+	w.Helper()
+	out, err := serverstest.DynamoDB(w).Query(w.Context(), &dynamodb.QueryInput{TableName: aws.String(w.tables["ChatsTable"]), ConsistentRead: aws.Bool(true),
+		KeyConditionExpression: aws.String("pk = :p"), ExpressionAttributeValues: dynamo.Item{":p": &types.AttributeValueMemberS{Value: "W#" + pool}}})
+	w.must(err)
+	if len(out.Items) != 1 {
+		w.Fatalf("%d items wait in %s", len(out.Items), pool)
+	}
+	return out.Items[0]
+}
+
+func (w *world) puts(item dynamo.Item) {
+	w.Helper()
+	_, err := serverstest.DynamoDB(w).PutItem(w.Context(), &dynamodb.PutItemInput{TableName: aws.String(w.tables["ChatsTable"]), Item: item})
+	w.must(err)
+}
+
+// breaksChat spoils an attribute that no condition looks at.
+func (w *world) breaksChat(id string) {
+	w.Helper()
+	_, err := serverstest.DynamoDB(w).UpdateItem(w.Context(), &dynamodb.UpdateItemInput{TableName: aws.String(w.tables["ChatsTable"]),
+		Key:                       dynamo.Item{"pk": &types.AttributeValueMemberS{Value: "C#" + id}, "sk": &types.AttributeValueMemberS{Value: "0"}},
+		UpdateExpression:          aws.String("SET oa = :bad"),
+		ExpressionAttributeValues: dynamo.Item{":bad": &types.AttributeValueMemberS{Value: "when?"}}})
+	w.must(err)
+}
