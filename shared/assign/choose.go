@@ -194,9 +194,7 @@ func (l *shortlist) order(a, b *team.Person) (int, measure) {
 			return c, byStrategy
 		}
 	case Weighted:
-		rankA, atA := l.clock.place(a)
-		rankB, atB := l.clock.place(b)
-		if c := cmp.Or(cmp.Compare(rankA, rankB), cmp.Compare(atA, atB)); c != 0 {
+		if c := l.clock.compare(a, b); c != 0 {
 			return c, byStrategy
 		}
 		if c := cmp.Compare(weight(b), weight(a)); c != 0 {

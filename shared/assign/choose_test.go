@@ -166,6 +166,12 @@ func TestCandidatesAreAsTheyWere(t *testing.T) {
 
 func TestEveryReasonHasWords(t *testing.T) {
 	t.Parallel()
+	for _, reason := range []Reason{LongestAgo, FewestOpenChats, NextByWeight, NamedPerson, PreviousAssignee, AssignedLater, MoreOpenChats,
+		LaterByWeight, LowerWeight, PreviousPreferred, HigherWeight, FirstID} {
+		if reason.Words() == string(reason) {
+			t.Errorf("%q has no words", reason)
+		}
+	}
 	for s, reason := range standingReasons {
 		if reason.Words() == string(reason) || reason == "" {
 			t.Errorf("standing %d has the reason %q without words", s, reason)
@@ -202,6 +208,10 @@ func anyPerson(t *rapid.T) team.Person {
 	if maybe("assigned", 3) {
 		p.AssignedAt = noon.Add(time.Duration(rapid.IntRange(-5, 2).Draw(t, "assignedAt")) * time.Second)
 	}
+	if maybe("turned", 3) {
+		p.Turn = rapid.Int64Range(1, 3*turnLength).Draw(t, "turn")
+	}
+	p.Weight = rapid.IntRange(0, 3).Draw(t, "weight")
 	if !maybe("until", 3) {
 		p.OnlineUntil = noon.Add(time.Duration(rapid.IntRange(-1, 1).Draw(t, "onlineUntil")) * time.Second)
 	}
@@ -240,7 +250,7 @@ func TestChosenMayTakeIt(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		people := rapid.SliceOfNDistinct(rapid.Custom(anyPerson), 0, 20, func(p team.Person) string { return p.ID }).Draw(t, "people")
 		pool := anyPool(t)
-		strategy := rapid.SampledFrom([]Strategy{RoundRobin, LeastLoaded, Agent}).Draw(t, "strategy")
+		strategy := rapid.SampledFrom([]Strategy{RoundRobin, LeastLoaded, Weighted, Agent}).Draw(t, "strategy")
 		barred := rapid.SampledFrom([]string{"", "a", "b", "c"}).Draw(t, "excluded")
 		want := Want{Pool: pool, Strategy: strategy, Excluded: func(id string) bool { return id == barred }}
 		got := Choose(want, people, noon)
@@ -311,6 +321,7 @@ func crowd(n int) []team.Person {
 	var people []team.Person
 	for i := range n {
 		p := anAgent(fmt.Sprintf("person-%05d", i*7919%n), owns(i%20, 19), assignedAgo(time.Duration(i*104729%n)*time.Second))
+		p.Weight, p.Turn = 1+i%7, turnLength*int64(1+i*31%n)/int64(n)
 		if i%3 == 0 {
 			p.Teams = []string{"sales"}
 		}
@@ -324,19 +335,24 @@ func crowd(n int) []team.Person {
 
 func TestChooseAllocates(t *testing.T) {
 	people := crowd(10_000)
-	if got := testing.AllocsPerRun(10, func() { Choose(Want{Pool: Pool{Team: "support"}, Strategy: LeastLoaded}, people, noon) }); got > 4 {
-		t.Errorf("a choice among ten thousand allocates %v times", got)
+	for strategy, most := range map[Strategy]float64{RoundRobin: 4, LeastLoaded: 4, Weighted: 5} {
+		want := Want{Pool: Pool{Team: "support"}, Strategy: strategy, Prefer: people[7].ID}
+		if got := testing.AllocsPerRun(10, func() { Choose(want, people, noon) }); got > most {
+			t.Errorf("a choice by %s among ten thousand allocates %v times", strategy, got)
+		}
 	}
 }
 
 func BenchmarkChoose(b *testing.B) {
 	for _, n := range []int{10, 10_000} {
 		people := crowd(n)
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				Choose(Want{Pool: Pool{Team: "support"}, Strategy: RoundRobin}, people, noon)
-			}
-		})
+		for _, strategy := range []Strategy{RoundRobin, LeastLoaded, Weighted} {
+			b.Run(fmt.Sprint(strategy, " ", n), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					Choose(Want{Pool: Pool{Team: "support"}, Strategy: strategy}, people, noon)
+				}
+			})
+		}
 	}
 }

@@ -109,9 +109,9 @@ func TestStoredDecisionIsTheDecision(t *testing.T) {
 		if len(in.Tags) == 0 {
 			in.Tags = nil
 		}
-		strategy := rapid.SampledFrom([]Strategy{RoundRobin, LeastLoaded}).Draw(rt, "strategy")
+		strategy := rapid.SampledFrom([]Strategy{RoundRobin, LeastLoaded, Weighted}).Draw(rt, "strategy")
 		d := Decision{RulesVersion: 3, Input: &in, RuleID: "r", RuleName: "R", Strategy: strategy, Priority: Low}
-		d = d.With(Choose(Want{Pool: anyPool(rt), Strategy: strategy}, people, noon))
+		d = d.With(Choose(Want{Pool: anyPool(rt), Strategy: strategy, Prefer: "a"}, people, noon))
 		if len(d.Candidates) == 0 {
 			d.Candidates = nil
 		}

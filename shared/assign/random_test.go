@@ -64,7 +64,7 @@ func anyDestination(t *rapid.T) map[string]any {
 	after := 0
 	for i := range rapid.IntRange(1, 3).Draw(t, "steps") {
 		step := map[string]any{"team": rapid.SampledFrom([]string{"arabic", "support", "sales", "everyone", "gone"}).Draw(t, "team"),
-			"strategy": rapid.SampledFrom([]string{"round_robin", "least_loaded"}).Draw(t, "strategy")}
+			"strategy": rapid.SampledFrom([]string{"round_robin", "least_loaded", "weighted"}).Draw(t, "strategy")}
 		if rapid.IntRange(0, 4).Draw(t, "person") == 0 {
 			step = map[string]any{"person": rapid.SampledFrom([]string{"amira", "dan"}).Draw(t, "personId"), "strategy": "agent"}
 		}

@@ -1,6 +1,8 @@
 package assign
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"chatkeeper/shared/team"
@@ -18,11 +20,11 @@ import (
 // All that is kept is Person.Turn, the beginning of the last turn. The clock is read off the people, so that nothing
 // has to be told when somebody comes, goes or gets another weight:
 //
-//   - Whoever's turn was due before the last one that anybody in the pool got was away, full or elsewhere meanwhile. They
-//     get the next Chat, and go on from the clock as it is now: what they missed is not made up for.
+//   - Whoever's next turn is overdue by that clock was away, full or elsewhere meanwhile. They are owed that one Chat; what
+//     else they missed is not made up for.
 //   - Somebody new is like that, but in a pool where hardly a Chat was given yet they stand at its beginning with the rest.
 //   - A new weight counts from the beginning of the last turn on.
-//   - Who was chosen for another reason, before their turn had begun, goes on from the clock too.
+//   - Who is given a Chat out of turn, as the previous Assignee, has had a turn with it, and goes on from the clock.
 //
 // Turns are the person's, not the pool's: somebody in two pools has had a Chat wherever it came from.
 const (
@@ -38,73 +40,93 @@ const (
 // weight is the person's weight as it counts: at least 1.
 func weight(p *team.Person) int64 { return int64(min(max(p.Weight, 1), maxWeight)) }
 
-// turn is when the person's next turn begins and is due.
-func turn(p *team.Person) (begins, due int64) {
-	begins = firstTurn
-	if p.Turn > 0 {
-		begins = p.Turn + turnLength/weight(p)
-	}
-	return begins, begins + turnLength/weight(p)
-}
-
 // clock is a pool's virtual time: last + sum / weights.
 type clock struct {
 	last    int64 // the latest turn that anybody in the pool had
-	sum     int64 // of weight * (beginning of the next turn - last) over those who can take the Chat and are not behind
-	weights int64 // of the same; 0 when all are behind
+	sum     int64 // of weight * (beginning of the next turn - last) over those whose turn is not overdue, less what the others are owed
+	weights int64 // of those whose turn is not overdue; at least 1
 }
 
-// readClock reads the clock of a pool off its people.
+// readClock reads the clock of a pool off its people, as far as they can take the Chat.
 func readClock(w Want, people []team.Person, now time.Time) clock {
-	var c clock
+	c := clock{weights: 1}
+	n := 0
 	for i := range people {
-		if p := &people[i]; p.Turn > c.last && w.Pool.standing(p) == able {
-			c.last = p.Turn
+		if p := &people[i]; w.Pool.standing(p) == able {
+			c.last = max(c.last, p.Turn)
+			n++
 		}
 	}
+	inTime := make([]*team.Person, 0, n)
 	for i := range people {
-		p := &people[i]
-		if w.Pool.standing(p) != able || w.free(p, now) != able || c.behind(p) {
-			continue
+		if p := &people[i]; w.Pool.standing(p) == able && w.free(p, now) == able {
+			inTime = append(inTime, p)
 		}
-		begins, _ := turn(p)
-		c.sum += weight(p) * (begins - c.last)
-		c.weights += weight(p)
+	}
+	// Who is overdue counts as if their turn were due at this moment, so the clock is later with every one of them, and more
+	// may be overdue. It ends: whoever is due last is not.
+	overdue := 0
+	for before := -1; len(inTime) > 0 && len(inTime) != before; {
+		before = len(inTime)
+		c.sum, c.weights = -int64(overdue)*turnLength, 0
+		for _, p := range inTime {
+			begins, _ := c.turn(p)
+			c.sum += weight(p) * (begins - c.last)
+			c.weights += weight(p)
+		}
+		inTime = slices.DeleteFunc(inTime, c.overdue)
+		overdue += before - len(inTime)
 	}
 	return c
 }
 
-// behind reports whether the pool went on without the person.
-func (c clock) behind(p *team.Person) bool {
-	_, due := turn(p)
-	return due <= c.last
+// turn is when the person's next turn begins and is due: not earlier than one that was due with the last that anybody had.
+func (c clock) turn(p *team.Person) (begins, due int64) {
+	length := turnLength / weight(p)
+	begins = max(nextTurn(p), c.last-length)
+	return begins, begins + length
 }
 
-func (c clock) now() int64 {
-	if c.weights == 0 {
-		return c.last
+// nextTurn is when the person's next turn would begin if they had never been away.
+func nextTurn(p *team.Person) int64 {
+	if p.Turn == 0 {
+		return firstTurn
 	}
-	return c.last + c.sum/c.weights
+	return p.Turn + turnLength/weight(p)
 }
 
-// place is the order in which people are served: those behind, then those whose turn has begun by when it is due, then
-// the others by when it begins.
-func (c clock) place(p *team.Person) (rank int, at int64) {
-	begins, due := turn(p)
-	switch {
-	case c.behind(p):
-		return 0, 0
-	case c.weights*(begins-c.last) <= c.sum:
-		return 1, due
+// passed reports whether the clock has come to a moment.
+func (c clock) passed(at int64) bool { return c.weights*(at-c.last) <= c.sum }
+
+func (c clock) now() int64 { return c.last + c.sum/c.weights }
+
+// overdue reports whether the pool went on without the person for longer than a turn of theirs.
+func (c clock) overdue(p *team.Person) bool {
+	_, due := c.turn(p)
+	return c.passed(due)
+}
+
+// compare orders people as they are served: those whose turn has begun by when it is due, and who is due at once by how
+// long they have been; then the others by when it begins.
+func (c clock) compare(a, b *team.Person) int {
+	beginsA, dueA := c.turn(a)
+	beginsB, dueB := c.turn(b)
+	switch begunA, begunB := c.passed(beginsA), c.passed(beginsB); {
+	case begunA && begunB:
+		return cmp.Or(cmp.Compare(dueA, dueB), cmp.Compare(nextTurn(a)-beginsA, nextTurn(b)-beginsB))
+	case begunA:
+		return -1
+	case begunB:
+		return 1
 	}
-	return 2, begins
+	return cmp.Compare(beginsA, beginsB)
 }
 
 // turnOf is the turn that the person has with this Chat.
 func (c clock) turnOf(p *team.Person) int64 {
-	begins, _ := turn(p)
-	if c.behind(p) {
-		return max(c.now(), firstTurn)
+	begins, due := c.turn(p)
+	if c.passed(due) {
+		begins = c.now() - turnLength/weight(p)
 	}
 	return max(min(begins, c.now()), firstTurn)
 }
