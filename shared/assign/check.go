@@ -85,13 +85,24 @@ func (c *checker) condition(when *condition, at string) {
 }
 
 func (c *checker) destination(r *rule, at string) {
+	named := true // all steps are people
 	for i, t := range r.to {
 		step := at + "/to/" + strconv.Itoa(i)
 		if t.person != "" {
 			c.person(r, t.person, step)
 		} else {
 			c.team(r, t.team, step)
+			named = false
 		}
+		for earlier, other := range r.to[:i] {
+			if other.team == t.team && other.person == t.person {
+				c.warn(step, "has no effect: step %d has opened the same pool before", earlier)
+				break
+			}
+		}
+	}
+	if named && r.previous != nil && r.previous.prefer {
+		c.warn(at+"/previousAssignee", "has no effect: the rule names the person")
 	}
 }
 

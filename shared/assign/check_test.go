@@ -43,6 +43,11 @@ func TestCheck(t *testing.T) {
 		{"an unknown number", when(`{"any": [{"field": "businessNumber", "in": ["7"]}]}`), `/rules/0/when/any/0/in/0: no business number "7"`, ""},
 		{"an unknown calendar", when(`{"field": "hours", "calendar": "night", "is": "inside"}`), `/rules/0/when/calendar: no calendar "night"`, ""},
 		{"a later step and the previous Assignee", strings.Replace(steps(`, "after": "5m"`), `"enabled"`, `"previousAssignee": {"prefer": true}, "enabled"`, 1), "", ""},
+		{"a step that adds nobody", strings.Replace(document(), `{"team": "arabic", "strategy": "round_robin"}`,
+			`{"team": "arabic", "strategy": "round_robin"}, {"team": "arabic", "strategy": "least_loaded", "after": "5m"}`, 1), "", `/rules/0/to/1: step 0 has opened the same pool`},
+		{"a preference without a choice", strings.Replace(to(`"person": "dan", "strategy": "agent"`), `"enabled"`, `"previousAssignee": {"prefer": true}, "enabled"`, 1), "",
+			`/rules/0/previousAssignee: the rule names the person`},
+		{"weights that are all equal", to(`"team": "arabic", "strategy": "weighted"`), "", ""},
 		{"not to prefer has its effect", strings.Replace(document(), `"enabled"`, `"previousAssignee": {"prefer": false}, "enabled"`, 1), "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -39,6 +39,44 @@ func TestRoute(t *testing.T) {
 	}
 }
 
+func TestSteps(t *testing.T) {
+	t.Parallel()
+	rules := mustParse(t, strings.Replace(example, `"otherwise": { "to": [ {"team": "everyone", "strategy": "round_robin"}`,
+		`"otherwise": { "to": [ {"team": "everyone", "strategy": "round_robin"}, {"person": "amira", "strategy": "agent", "after": "1h"}`, 1))
+	for id, want := range map[string]string{
+		"arabic-desk": "[{team:support;languages=ar round_robin 5m0s}]",
+		OtherwiseID:   "[{person:amira agent 1h0m0s}]",
+		"gone":        "[]",
+	} {
+		if got := fmt.Sprint(rules.Steps(id)); got != want {
+			t.Errorf("the steps of %s are %s, want %s", id, got, want)
+		}
+	}
+	disabled := mustParse(t, strings.Replace(example, `"enabled": true`, `"enabled": false`, 1))
+	if got := disabled.Steps("arabic-desk"); len(got) > 0 {
+		t.Errorf("a disabled rule has the steps %v", got)
+	}
+}
+
+// A previous Assignee is preferred for as long as the rule says, to the end of it.
+func TestPrefers(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		routing Routing
+		after   time.Duration
+		want    bool
+	}{
+		{Routing{Previous: true, Within: 24 * time.Hour}, 24 * time.Hour, true},
+		{Routing{Previous: true, Within: 24 * time.Hour}, 24*time.Hour + time.Second, false},
+		{Routing{Previous: true}, 10_000 * time.Hour, true},
+		{Routing{Within: 24 * time.Hour}, time.Hour, false},
+	} {
+		if got := c.routing.Prefers(noon, noon.Add(c.after)); got != c.want {
+			t.Errorf("%+v after %s: %v", c.routing, c.after, got)
+		}
+	}
+}
+
 // S4, S6, S7, S8: what each question says of what customers write and who they are.
 func TestConditions(t *testing.T) {
 	t.Parallel()

@@ -13,11 +13,13 @@
 //	to                one to eight steps: {"team": …} or {"person": …}, with "strategy", and from the second on "after":
 //	                  how long the Chat has waited when the step opens, such as "5m", growing from step to step
 //	requires          optional {"languages": […], "skills": […]}: everybody in the pool has all of them
-//	previousAssignee  optional {"prefer": true or false, "within": "24h"}
+//	previousAssignee  optional {"prefer": true or false, "within": "24h"}: who gets a Chat that is opened again
 //	priority          optional: high, normal (the default) or low
 //
 // and otherwise the same without id, name, enabled and when. The strategies of a team are round_robin, least_loaded and
-// weighted; the one of a person is agent.
+// weighted; the one of a person is agent. Choose says what they do. Whoever had a Chat until it was closed comes before
+// them if previousAssignee says so, within the time it names since then (any, if it names none), and if they belong to
+// the pool and can take the Chat now.
 //
 // # Conditions
 //

@@ -45,11 +45,19 @@ func TestItemsStayWithinOneKilobyte(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	choice := assign.Choose(assign.Want{Pool: pool, Strategy: assign.LeastLoaded}, people, at)
+	want := assign.Want{Pool: pool, Strategy: assign.LeastLoaded}
+	choice := assign.Choose(want, people, at)
 	assigned := c.Assigned(at, chat.Auto{Person: *choice.Person, Pool: pool, Now: at, At: at}, decision.With(choice))
 	person := people[0]
+	person.AssignedAt, person.Turn, person.Weight, person.Changed = at, 1<<62, 10_000, 1<<40
 	person.Email = strings.Repeat("e", 60) + "@example.com"
 	history, err := newHistoryItem(id, assigned.Event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want.Strategy, want.Prefer = assign.Weighted, people[19].ID // the longest reasons
+	decision.Strategy = want.Strategy
+	preferred, err := newHistoryItem(id, c.Assigned(at, chat.Auto{Person: people[19]}, decision.With(assign.Choose(want, people, at))).Event)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,12 +73,14 @@ func TestItemsStayWithinOneKilobyte(t *testing.T) {
 		"a waiting Chat with everything": newChatItem(c),
 		"an owned Chat with everything":  newChatItem(owned),
 		"history with eight candidates":  history,
+		"history of a preference":        preferred,
 		"a person":                       newPersonItem(person, at),
-		"a waiting entry":                newEntryItem(chat.Entry{Chat: id, Pool: c.Pools[0], Priority: assign.Normal, Since: at, Strategy: assign.LeastLoaded, RuleID: decision.RuleID, RuleName: decision.RuleName, RulesVersion: 1, Routed: 1, Epoch: 1, Message: c.LastIn}),
-		"a text of 600 bytes":            newMessageItem(id, text),
-		"a reply of 600 bytes":           newMessageItem(id, reply),
-		"a known Idempotency-Key":        onceItem{PK: oncePK(people[0].ID, strings.Repeat("k", 255)), SK: selfSK, Digest: make([]byte, 32), Message: reply.Key[:], Expires: at.Unix()},
-		"an alias":                       chatItem{PK: chatPK(id), SK: selfSK, To: id, Since: c.LastIn[:]},
+		"a waiting entry": newEntryItem(chat.Entry{Chat: id, Pool: c.Pools[0], Priority: assign.Normal, Since: at, Strategy: assign.LeastLoaded, RuleID: decision.RuleID, RuleName: decision.RuleName, RulesVersion: 1, Routed: 1, Epoch: 1, Message: c.LastIn,
+			Prefer: people[0].ID, Previous: chat.Previous{Person: people[0].ID, Until: at}, Because: assign.OnlineAtCapacity}),
+		"a text of 600 bytes":     newMessageItem(id, text),
+		"a reply of 600 bytes":    newMessageItem(id, reply),
+		"a known Idempotency-Key": onceItem{PK: oncePK(people[0].ID, strings.Repeat("k", 255)), SK: selfSK, Digest: make([]byte, 32), Message: reply.Key[:], Expires: at.Unix()},
+		"an alias":                chatItem{PK: chatPK(id), SK: selfSK, To: id, Since: c.LastIn[:]},
 	} {
 		item, err := marshal(it)
 		if err != nil {

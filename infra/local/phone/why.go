@@ -67,7 +67,8 @@ type eventView struct {
 }
 
 var strategies = map[assign.Strategy]string{
-	assign.RoundRobin: "in turn", assign.LeastLoaded: "to whoever has the fewest open Chats", assign.Agent: "to the person named",
+	assign.RoundRobin: "in turn", assign.LeastLoaded: "to whoever has the fewest open Chats",
+	assign.Weighted: "in turn by weight", assign.Agent: "to the person named",
 }
 
 // newWhyView puts the Chat's last routing together from its history. nil for a Chat that no rule ever looked at.
