@@ -29,6 +29,7 @@ func (w *world) given() (said []string) {
 	}
 	if last == nil {
 		w.Fatal("nobody was given anything")
+		return nil
 	}
 	for _, c := range last.Candidates {
 		said = append(said, c.PersonID+" "+string(c.Because))
