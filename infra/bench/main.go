@@ -139,7 +139,7 @@ func judge(results []result) []row {
 			}
 			_, which, _ := strings.Cut(r.Name, "/")
 			var more []string
-			for _, unit := range []string{"ours-µs", "other-µs", "a-second", "allocs/op", "B/op"} {
+			for _, unit := range []string{"ours-µs", "other-µs", "a-second", "allocs/op"} {
 				if v, ok := r.Metrics[unit]; ok {
 					more = append(more, fmt.Sprintf("%.4g %s", v, unit))
 				}

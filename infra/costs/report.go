@@ -164,16 +164,16 @@ func idle(w *world, minutely operation) ([]idleCost, error) {
 		schedules += float64(len(f.Schedules))
 	}
 	all := []idleCost{
-		{fmt.Sprintf("%.0f secrets", has["AWS::SecretsManager::Secret"]), has["AWS::SecretsManager::Secret"] * perSecret},
-		{fmt.Sprintf("%.0f alarms", has["AWS::CloudWatch::Alarm"]), has["AWS::CloudWatch::Alarm"] * perAlarm},
-		{fmt.Sprintf("%.0f metrics made of logs, once they have a value", has["AWS::Logs::MetricFilter"]), has["AWS::Logs::MetricFilter"] * perMetric},
-		{fmt.Sprintf("%.0f empty receives of Lambda's pollers at %.0f queues", sources*pollers*pollsPerMinute*minutesPerMonth, sources),
+		{fmt.Sprintf("secrets: %.0f", has["AWS::SecretsManager::Secret"]), has["AWS::SecretsManager::Secret"] * perSecret},
+		{fmt.Sprintf("alarms: %.0f", has["AWS::CloudWatch::Alarm"]), has["AWS::CloudWatch::Alarm"] * perAlarm},
+		{fmt.Sprintf("metrics made of logs, once they have a value: %.0f", has["AWS::Logs::MetricFilter"]), has["AWS::Logs::MetricFilter"] * perMetric},
+		{fmt.Sprintf("empty receives of Lambda's pollers: %.0f, at %.0f queues", sources*pollers*pollsPerMinute*minutesPerMonth, sources),
 			sources * pollers * pollsPerMinute * minutesPerMonth * perFIFORequest},
 	}
 	if schedules > 0 {
 		b := minutely.dollars(1)
 		each := b.total() + schedules*(perInvocation+apiTime/1000*gbPerMachine*perGBSecond)
-		all = append(all, idleCost{fmt.Sprintf("%.0f schedule, every minute: %.1f write and %.1f read units each", schedules, minutely.Writes, minutely.Reads),
+		all = append(all, idleCost{fmt.Sprintf("schedules, every minute: %.0f, with %.1f write and %.1f read units", schedules, minutely.Writes, minutely.Reads),
 			each * minutesPerMonth})
 	}
 	return all, nil

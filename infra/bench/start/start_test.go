@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"chatkeeper/infra/bench/side"
+	"chatkeeper/infra/local/issuer/issuertest"
 	"chatkeeper/infra/local/servers"
 	"chatkeeper/infra/local/servers/serverstest"
 )
@@ -32,13 +33,13 @@ func BenchmarkGoalStart(b *testing.B) {
 				<-r.Context().Done()
 			}))
 			defer runtime.Close()
-			tables, queues := serverstest.Tables(b), serverstest.Queues(b)
+			tables, queues, oidc := serverstest.Tables(b), serverstest.Queues(b), issuertest.Start(b)
 			environment := append(os.Environ(),
 				"AWS_LAMBDA_RUNTIME_API="+strings.TrimPrefix(runtime.URL, "http://"), "AWS_REGION="+servers.Region,
 				"AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local", "AWS_LAMBDA_FUNCTION_NAME="+name,
 				"AWS_ENDPOINT_URL_DYNAMODB="+serverstest.DynamoDBEndpoint(b), "AWS_ENDPOINT_URL_SQS="+serverstest.SQSEndpoint(b),
 				"CHATS_TABLE="+tables["ChatsTable"], "TEAM_TABLE="+tables["TeamTable"], "IDENTITY_KEY=key", "APP_SECRET=secret", "VERIFY_TOKEN=token",
-				"INBOUND_QUEUE_URL="+queues["InboundQueue"], "POOLS_QUEUE_URL="+queues["PoolsQueue"], "ISSUER=http://127.0.0.1:1", "AUDIENCE=local")
+				"INBOUND_QUEUE_URL="+queues["InboundQueue"], "POOLS_QUEUE_URL="+queues["PoolsQueue"], "ISSUER="+oidc.URL, "AUDIENCE="+oidc.Audience)
 			start := func(binary string) func() {
 				return func() {
 					process := exec.Command(binary)
