@@ -269,7 +269,6 @@ func TestLanguageThatPeopleSaid(t *testing.T) {
 		{chat.Edit{Language: "fr", ByHand: true}, "fr"},
 		{chat.Edit{Language: assign.Unknown}, "es"},
 	} {
-		w.serves(w.only().Pools[0])
 		w.closes(id)
 		_, err := w.store.EditCustomer(t.Context(), id, "dan", dynamo.Now(), func(chat.Chat, team.Person) (chat.Edit, []chat.Need, error) {
 			return step.edit, nil, nil

@@ -32,7 +32,8 @@ func (a *assigner) update(ctx context.Context, body string) error {
 	m := u.Message()
 	switch m.Effect() {
 	case whatsapp.Opens:
-		return a.repeat(ctx, func(first bool) error { return a.receive(ctx, m, !first) })
+		o := &openings{}
+		return a.repeat(ctx, func(first bool) error { return a.receive(ctx, m, !first, o) })
 	case whatsapp.Ignored:
 		dropped(ctx, u, "nobody's")
 		return nil
@@ -66,14 +67,14 @@ func (a *assigner) repeat(ctx context.Context, do func(first bool) error) error 
 
 // receive takes a customer's message to its Chat: steps 1 to 7 of the protocol. [dynamo.ErrRefused] means begin again,
 // with strong reads. The order of the steps and the crash points between them are in the comment of package dynamo.
-func (a *assigner) receive(ctx context.Context, m whatsapp.Message, strong bool) error {
+func (a *assigner) receive(ctx context.Context, m whatsapp.Message, strong bool, o *openings) error {
 	arrival := a.arrival(m)
 	where, err := a.find(ctx, m, arrival.Message.Key, strong)
 	if err != nil {
 		return err
 	}
 	if where.chat == "" {
-		return a.create(ctx, m, arrival, where)
+		return a.create(ctx, m, arrival, where, o)
 	}
 	c, err := a.store.Deliver(ctx, where.chat, arrival)
 	if err == nil {
@@ -91,12 +92,12 @@ func (a *assigner) receive(ctx context.Context, m whatsapp.Message, strong bool)
 	if c.Status == chat.Open {
 		return a.store.Late(ctx, *c, arrival)
 	}
-	return a.open(ctx, *c, arrival)
+	return a.open(ctx, *c, arrival, o)
 }
 
 // create begins a Chat at the address of the user id, so that its item is found without an alias; without a user id, at
 // a random one.
-func (a *assigner) create(ctx context.Context, m whatsapp.Message, arrival chat.Arrival, where place) error {
+func (a *assigner) create(ctx context.Context, m whatsapp.Message, arrival chat.Arrival, where place, o *openings) error {
 	c := chat.Chat{ID: where.user, Number: m.Number, Customer: chat.Customer{
 		UserID: m.Customer.UserID, Phone: where.phoneToLink, Username: arrival.Username, Profile: arrival.Profile,
 		Language: assign.Unknown, Country: detect.Country(m.Customer.UserID, m.Customer.Phone),
@@ -109,7 +110,7 @@ func (a *assigner) create(ctx context.Context, m whatsapp.Message, arrival chat.
 		c.Customer.PhoneSince = arrival.Message.Key
 		links = append(links, chat.Link{Address: where.phone, Since: arrival.Message.Key})
 	}
-	if err := a.open(ctx, c, arrival, links...); err != nil {
+	if err := a.open(ctx, c, arrival, o, links...); err != nil {
 		return err
 	}
 	if m.Customer.Phone != where.phoneToLink {
@@ -118,9 +119,10 @@ func (a *assigner) create(ctx context.Context, m whatsapp.Message, arrival chat.
 	return nil
 }
 
-// open is the routing event: the message opens the Chat, and the rules in force say where it waits. All of it is one
-// transaction; the waiting entry's stream record is the signal to serve the pool.
-func (a *assigner) open(ctx context.Context, c chat.Chat, arrival chat.Arrival, links ...chat.Link) error {
+// open is the routing event: the message opens the Chat, and the rules in force say in which pool. Somebody of the pool
+// who is free gets it at once if nobody waits there (direct.go); else it waits. Either is one transaction; a waiting
+// entry's stream record is the signal to serve the pool.
+func (a *assigner) open(ctx context.Context, c chat.Chat, arrival chat.Arrival, o *openings, links ...chat.Link) error {
 	if language := detect.Language(arrival.Message.Text); language != assign.Unknown && !c.Customer.ByHand {
 		arrival.Language, c.Customer.Language = language, language
 	}
@@ -134,9 +136,20 @@ func (a *assigner) open(ctx context.Context, c chat.Chat, arrival chat.Arrival, 
 		asked.Customer.Phone = arrival.Phone
 	}
 	placed := asked.Place(arrival.Message, rules.Rules, rules.Version, rules.Settings, now)
-	change := c.Opens(now, placed, arrival)
+	change, err := a.direct(ctx, c, placed, arrival, o)
+	if err != nil {
+		return err
+	}
+	if change == nil {
+		waits := c.Opens(now, placed, arrival)
+		change = &waits
+	}
 	change.Links = links
-	return a.store.Commit(ctx, change)
+	if err := a.store.Commit(ctx, *change); err != nil || change.After.Owner == "" {
+		return err
+	}
+	openedFor(ctx, *change)
+	return nil
 }
 
 // rules reads the rules in force. The message of the log line is what the alarm in template.yaml looks for.

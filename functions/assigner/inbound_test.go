@@ -139,7 +139,7 @@ func TestReopening(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, agent("dan", 0, "support", "sales"))
 	first := text("US.1", "", "hello", morning)
-	w.receives(first)
+	w.nobodyAround(func() { w.receives(first) })
 	w.serves(support)
 	id := w.only().ID
 	w.closes(id)
@@ -149,11 +149,13 @@ func TestReopening(t *testing.T) {
 	}
 	again := text("US.1", "", "quiero comprar una bicicleta nueva", morning.Add(time.Hour))
 	body := w.updates("messages", again)[0]
-	var all sync.WaitGroup
-	for range 16 {
-		all.Go(func() { w.must(w.update(t.Context(), body)) })
-	}
-	all.Wait()
+	w.nobodyAround(func() {
+		var all sync.WaitGroup
+		for range 16 {
+			all.Go(func() { w.must(w.update(t.Context(), body)) })
+		}
+		all.Wait()
+	})
 	c := w.only()
 	if c.Status != chat.Open || c.Owner != "" || c.Epoch != 4 || c.OwnerEpoch != 4 || c.Pools[0] != "team:sales" {
 		t.Errorf("re-opened it is %+v", c.Ownership)

@@ -50,7 +50,7 @@ func TestTwoHundredCustomersOnFivePeople(t *testing.T) {
 	w.saveRules(everyoneInTurn)
 	w.customers(200)
 	w.serves(everyone)
-	all := w.checked()
+	all := w.checkedAfterRace(time.Second)
 	owned := all.Chats[:0:0]
 	for _, c := range all.Chats {
 		if c.Owner != "" {
@@ -76,7 +76,7 @@ func TestTwoHundredCustomersOnFivePeople(t *testing.T) {
 			t.Fatalf("room of %s went to somebody who had waited shorter than %s", owned[i].Owner, next.ID)
 		}
 	}
-	w.checked()
+	w.checkedAfterRace(time.Second)
 }
 
 func byWaiting(a, b chat.Chat) int {
@@ -107,13 +107,15 @@ func TestTwentyPoolsShareFivePeople(t *testing.T) {
 			"to": [{"team": "%s", "strategy": "%s"}]}`, i, id, id, id, []string{"round_robin", "least_loaded"}[i%2])
 	}
 	w.saveRules(rules + `], "otherwise": {"to": [{"team": "everyone", "strategy": "round_robin"}]}}`)
-	for i, id := range teams {
-		for n := range 4 {
-			m := text(fmt.Sprintf("US.%d%02d", n, i), "", "hello", morning)
-			m["referral"] = map[string]any{"source_id": id, "source_type": "ad"}
-			w.receives(m)
+	w.nobodyAround(func() {
+		for i, id := range teams {
+			for n := range 4 {
+				m := text(fmt.Sprintf("US.%d%02d", n, i), "", "hello", morning)
+				m["referral"] = map[string]any{"source_id": id, "source_type": "ad"}
+				w.receives(m)
+			}
 		}
-	}
+	})
 	var all sync.WaitGroup
 	for _, id := range teams {
 		all.Go(func() {
@@ -214,7 +216,7 @@ func TestAssignmentIsRefusedWhenThePersonChanged(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, agent("dan", 5, "support"))
-			w.receives(text("US.1", "", "hello", morning))
+			w.nobodyAround(func() { w.receives(text("US.1", "", "hello", morning)) })
 			c := w.only()
 			people, err := w.store.People(t.Context())
 			w.must(err)
@@ -240,12 +242,16 @@ func TestBatches(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, agent("dan", 0, "support"))
 	good := w.updates("messages", text("US.1", "", "hello", morning))[0]
-	answer, err := w.handle(t.Context(), events.SQSEvent{Records: []events.SQSMessage{
-		record("inbound", "a", "1", good, 1),
-		record("inbound", "b", "2", "{", 1),
-		record("inbound", "b", "3", good, 1),
-		record("inbound", "c", "4", `{"v":1,"kind":"message","body":{}}`, 1),
-	}})
+	var answer events.SQSEventResponse
+	var err error
+	w.nobodyAround(func() {
+		answer, err = w.handle(t.Context(), events.SQSEvent{Records: []events.SQSMessage{
+			record("inbound", "a", "1", good, 1),
+			record("inbound", "b", "2", "{", 1),
+			record("inbound", "b", "3", good, 1),
+			record("inbound", "c", "4", `{"v":1,"kind":"message","body":{}}`, 1),
+		}})
+	})
 	w.must(err)
 	var failed []string
 	for _, f := range answer.BatchItemFailures {
@@ -269,7 +275,8 @@ func TestBatches(t *testing.T) {
 func TestCheckerFindsBreaches(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, agent("dan", 1, "support"), agent("mei", 1, "support"))
-	w.receives(text("US.1", "", "a", morning), text("US.2", "", "b", morning))
+	w.receives(text("US.1", "", "a", morning))
+	w.nobodyAround(func() { w.receives(text("US.2", "", "b", morning)) })
 	w.serves(support)
 	w.receives(text("US.3", "", "c", morning))
 	good := w.checked()

@@ -306,6 +306,10 @@ func (c *checker) order() {
 			default:
 				end(e.At, nil)
 			}
+			if direct(*e) {
+				in, now = queue{e.Decision.Pool, e.Decision.Priority}, stay{chat: id, since: e.At, entered: e.At}
+				end(e.At, e)
+			}
 			if e.Status == chat.Open && e.Owner == "" && e.Decision != nil {
 				waits[queue{e.Decision.Pool, e.Decision.Priority}] = stay{chat: id, since: since, entered: e.At}
 			}
@@ -326,6 +330,12 @@ func (c *checker) order() {
 			}
 		}
 	}
+}
+
+// direct reports whether a rule gave the Chat to somebody when a message opened it: it was served in its pool without
+// having waited there.
+func direct(e chat.Event) bool {
+	return (e.Type == chat.Created || e.Type == chat.Reopened) && e.Owner != "" && e.Decision != nil
 }
 
 // replies is I7, as far as tables can tell: a reply was accepted in an ownership that there was, of the person who wrote

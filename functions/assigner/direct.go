@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+
+	"chatkeeper/shared/assign"
+	"chatkeeper/shared/chat"
+)
+
+// The fast path. Most Chats find somebody free at once. They need neither a waiting entry nor a signal: the transaction
+// that opens the Chat gives it to the person, with the choice and the conditions of a pool's serving.
+//
+// It is taken only when nobody waits in the pool, read strongly before the roster, so that no Chat that was waiting then
+// is overtaken. One that begins to wait between that read and the transaction was not there when this one was decided,
+// and its own waiting entry signals the pool. Whoever is chosen is fenced by their counter of writes, as in the pool:
+// the two sides may take the same person, and one of them is refused.
+//
+// There is no crash point in it: before the transaction nothing is stored, after it everything is. Refused, or with an
+// outcome that nobody knows, the delivery begins again at the identities, and finds the Chat if it was opened. The second
+// time that happens the third attempt waits, which cannot be refused for a person's sake: in a burst everybody reaches
+// for the same people, and once a Chat waits, those after it find it there and wait too, until the pool is drained.
+
+// openings counts how often one delivery tried the fast path.
+type openings struct{ tried int }
+
+// mostDirect is how often a delivery tries the fast path before its Chat waits.
+const mostDirect = 2
+
+// direct decides whether a Chat can be opened for somebody at once, and gives the change that does so; nil if it has to
+// wait. Its time is taken after the pool was read: whoever had left the pool by then left it earlier.
+func (a *assigner) direct(ctx context.Context, c chat.Chat, placed chat.Placed, arrival chat.Arrival, o *openings) (*chat.Change, error) {
+	if o.tried == mostDirect {
+		return nil, nil
+	}
+	pool := placed.Routing.Pool
+	page, err := a.store.Waiting(ctx, pool.String(), "", 1)
+	if err != nil || len(page.Entries) > 0 {
+		return nil, err
+	}
+	now := a.now()
+	people, err := a.store.RosterAtHand(ctx)
+	if err != nil || people == nil {
+		return nil, err
+	}
+	choice, err := a.choose(ctx, people, assign.Want{Pool: pool, Strategy: placed.Routing.Strategy, Prefer: placed.Prefer})
+	if err != nil || choice.Person == nil {
+		return nil, err
+	}
+	o.tried++
+	auto := chat.Auto{Person: *choice.Person, Pool: pool, Now: now, At: choice.AssignedAt, Turn: choice.Turn}
+	change := c.OpensFor(now, placed, arrival, auto, choice)
+	return &change, nil
+}
+
+// openedFor logs what the pool's side logs of an assignment.
+func openedFor(ctx context.Context, change chat.Change) {
+	d := change.Event.Decision
+	slog.InfoContext(ctx, "assigned", "chat", change.Before.ID, "person", change.After.Owner, "pool", d.Pool, "rule", d.RuleID, "waitedMs", 0, "direct", true)
+}

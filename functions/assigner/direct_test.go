@@ -1,0 +1,163 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"chatkeeper/shared/assign"
+	"chatkeeper/shared/chat"
+	"chatkeeper/shared/dynamo"
+	"chatkeeper/shared/queue"
+	"chatkeeper/shared/team"
+)
+
+// S3: a new Chat, and one that is opened again, belong to somebody from the start where somebody is free: one epoch, one
+// event with the inputs and the choice, no waiting entry.
+func TestOpensForSomebodyFree(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, agent("dan", 0, "support"), agent("mei", 0, "support"))
+	expect := func(epoch int64, kind chat.EventType, from, owner string) {
+		t.Helper()
+		c, all := w.only(), w.checked()
+		if c.Status != chat.Open || c.Owner != owner || c.Epoch != epoch || c.OwnerEpoch != epoch || len(c.Pools) != 0 || len(all.Entries) != 0 {
+			t.Errorf("it is %+v, with %d waiting entries", c.Ownership, len(all.Entries))
+		}
+		history, err := w.store.History(t.Context(), c.ID)
+		w.must(err)
+		e := history[len(history)-1]
+		if len(history) != int(epoch) || e.Type != kind || e.From != from || e.Owner != owner || e.By.Kind != chat.ByRule {
+			t.Fatalf("the last of %d events is %+v", len(history), e)
+		}
+		if d := e.Decision; d.Input == nil || d.Input.Department != "support" || d.RuleID != "support" || d.PersonID != owner ||
+			len(d.Candidates) != 2 || d.WaitingSince != 0 {
+			t.Errorf("the decision is %+v", d)
+		}
+	}
+	w.receives(text("US.1", "", "hello", morning))
+	expect(1, chat.Created, "", "dan")
+	w.closes(w.only().ID)
+	body := w.updates("messages", text("US.1", "", "hello again", morning.Add(time.Hour)))[0]
+	var all sync.WaitGroup
+	for range 16 {
+		all.Go(func() { w.must(w.update(t.Context(), body)) })
+	}
+	all.Wait()
+	expect(3, chat.Reopened, "dan", "mei")
+}
+
+// I6: nobody is given a Chat at once while another waits in the pool, whoever is free by then. Nor when nobody is free.
+func TestWaitsBehindOthers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, agent("dan", 2, "support"))
+	w.nobodyAround(func() { w.receives(text("US.1", "", "a", morning)) })
+	w.receives(text("US.2", "", "b", morning), text("US.3", "", "c", morning))
+	if all := w.checked(); len(all.Entries) != 3 {
+		t.Fatalf("%d Chats wait, want 3", len(all.Entries))
+	}
+	w.serves(support)
+	w.receives(text("US.4", "", "d", morning))
+	for _, c := range w.checked().Chats {
+		if owned := c.Customer.UserID == "US.1" || c.Customer.UserID == "US.2"; owned != (c.Owner == "dan") {
+			t.Errorf("%s belongs to %q", c.Customer.UserID, c.Owner)
+		}
+	}
+}
+
+// F3: a person who is changed again and again between the choice and the transaction costs two attempts; then the Chat waits.
+func TestWaitsAfterTwoRefusals(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, agent("dan", 0, "support"))
+	choices := 0
+	c := chat.Chat{ID: "c", Number: "1"}
+	o := &openings{}
+	for range 3 {
+		pool := assign.Pool{Team: "support"}
+		change, err := w.direct(t.Context(), c, chat.Placed{Routing: assign.Routing{Pool: pool, Strategy: assign.RoundRobin}}, chat.Arrival{}, o)
+		w.must(err)
+		if change == nil {
+			break
+		}
+		choices++
+		_, err = w.store.UpdatePerson(t.Context(), "dan", dynamo.Now(), func(*team.Person) error { return nil })
+		w.must(err)
+		if err := w.store.Commit(t.Context(), *change); !dynamo.Again(err) {
+			t.Errorf("the transaction took a person who had changed: %v", err)
+		}
+	}
+	if choices != mostDirect {
+		t.Errorf("tried %d times, want %d", choices, mostDirect)
+	}
+}
+
+// I2, I3, I6: the fast path on two instances and the serving of two pools reach for the same people at once.
+func TestDirectAndPoolsAtOnce(t *testing.T) {
+	t.Parallel()
+	var people []team.Person
+	for i := range 6 {
+		people = append(people, agent(fmt.Sprintf("agent%d", i), 8, "support", "sales"))
+	}
+	w := newWorld(t, people...)
+	w.saveRules(`{"rules": [{"id": "sales", "name": "Sales", "enabled": true, "when": {"field": "text", "contains": ["price"]},
+		"to": [{"team": "sales", "strategy": "least_loaded"}]}], "otherwise": {"to": [{"team": "support", "strategy": "round_robin"}]}}`)
+	says := []string{"hello", "price"}
+	w.nobodyAround(func() {
+		for i := range 20 {
+			w.receives(text(fmt.Sprintf("US.w%d", i), "", says[i%2], morning))
+		}
+	})
+	serve := func(w *world, pool string) {
+		err := errToBeContinued
+		for errors.Is(err, errToBeContinued) { // as the signal that is sent then would
+			err = w.serve(t.Context(), queue.Signal{Pool: pool})
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	var all sync.WaitGroup
+	instances := []*world{w, w.instance()}
+	for i, pool := range []string{support, "team:sales"} {
+		all.Go(func() { serve(instances[i], pool) })
+	}
+	slots := make(chan bool, 8)
+	for i := range 48 {
+		body := w.updates("messages", text(fmt.Sprintf("US.d%d", i), "", says[i/2%2], morning))[0]
+		slots <- true
+		all.Go(func() {
+			defer func() { <-slots }()
+			if err := instances[i%2].update(t.Context(), body); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	serve(w, support)
+	serve(w, "team:sales")
+	s := w.checkedAfterRace(time.Second)
+	direct := slices.DeleteFunc(slices.Clone(s.Chats), func(c chat.Chat) bool { return c.Owner == "" || c.Epoch != 1 })
+	t.Logf("%d of 68 Chats were direct", len(direct))
+	for _, p := range s.People {
+		if p.OpenChats != 8 {
+			t.Errorf("%s has %d Chats, want all the room there is: 8", p.ID, p.OpenChats)
+		}
+	}
+}
+
+// The burst regulates itself: once a Chat waits, those after it wait too, and are served in order. Without a burst nearly
+// all are direct.
+func TestOneAfterTheOtherIsDirect(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, agent("dan", 0, "support"), agent("mei", 0, "support"), agent("amira", 0, "support"))
+	for i := range 12 {
+		w.receives(text(fmt.Sprintf("US.%d", i), "", "hello", morning))
+	}
+	for _, p := range w.checked().People {
+		if p.OpenChats != 4 {
+			t.Errorf("%s has %d Chats, want 4", p.ID, p.OpenChats)
+		}
+	}
+}
