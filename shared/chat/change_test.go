@@ -58,6 +58,19 @@ func TestAnyLifeOfAChat(t *testing.T) {
 				apply(c.Opens(now, c.Place(m, rules[version], int64(version), team.Settings{}, now), chat.Arrival{Message: m}))
 				c.LastIn = m.Key
 			},
+			"message, and somebody is free": func(t *rapid.T) {
+				if c.Status == chat.Open {
+					t.Skip("open")
+				}
+				p := team.Person{ID: rapid.SampledFrom([]string{"amira", "dan"}).Draw(t, "person"), Role: team.Agent, Active: true,
+					Availability: team.Online, Limit: team.NoLimit, Teams: []string{"support"}}
+				m := chat.Message{Key: chat.Secret("s").Key(now.Unix(), now.String()), WAMID: now.String(), Direction: chat.In}
+				messages = append(messages, invariant.Message{Chat: c.ID, Message: m})
+				placed := c.Place(m, rules[0], 0, team.Settings{}, now)
+				choice := assign.Choose(assign.Want{Pool: placed.Routing.Pool, Strategy: assign.RoundRobin}, []team.Person{p}, now)
+				apply(c.OpensFor(now, placed, chat.Arrival{Message: m}, chat.Auto{Person: p, Pool: placed.Routing.Pool}, choice))
+				c.LastIn = m.Key
+			},
 			"new rules": func(t *rapid.T) {
 				if !c.Waiting() {
 					t.Skip("not waiting")

@@ -61,6 +61,19 @@ func TestItemsStayWithinOneKilobyte(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	closed := c
+	closed.Status, closed.Owner, closed.Pools = chat.Closed, people[1].ID, nil
+	placed := chat.Placed{Routing: assign.Routing{RuleID: decision.RuleID, RuleName: decision.RuleName, Pool: pool, Strategy: assign.LeastLoaded, Priority: assign.Normal},
+		RulesVersion: 1234, Input: assign.Input{Language: "ar", Country: "AE", PhonePrefix: "971501", BusinessNumber: c.Number, Department: "customer-support",
+			MessageType: "interactive", ReplyID: strings.Repeat("r", 256), AdSource: strings.Repeat("a", 64), Tags: tags, Customer: assign.ReturningCustomer, OpenedBy: assign.Reopened}}
+	direct := closed.OpensFor(at, placed, chat.Arrival{Message: chat.Message{Key: c.LastIn}}, chat.Auto{Person: *choice.Person, Pool: pool, Now: at, At: at}, choice)
+	opening, err := newHistoryItem(id, direct.Event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(opening.Decision); n > assign.MaxDecision {
+		t.Errorf("the decision of a direct opening has %d bytes", n)
+	}
 	text := chat.Message{Key: c.LastIn, WAMID: "wamid." + strings.Repeat("A", 90), Direction: chat.In, Type: "text",
 		Text: strings.Repeat("t", 600), Arrived: at}
 	reply, err := c.Replies(at, people[0].ID, chat.NewKey(at), chat.Message{Type: "text", Text: strings.Repeat("t", 600), Quoted: text.WAMID})
@@ -74,6 +87,7 @@ func TestItemsStayWithinOneKilobyte(t *testing.T) {
 		"an owned Chat with everything":  newChatItem(owned),
 		"history with eight candidates":  history,
 		"history of a preference":        preferred,
+		"history of a direct opening":    opening,
 		"a person":                       newPersonItem(person, at),
 		"a waiting entry": newEntryItem(chat.Entry{Chat: id, Pool: c.Pools[0], Priority: assign.Normal, Since: at, Strategy: assign.LeastLoaded, RuleID: decision.RuleID, RuleName: decision.RuleName, RulesVersion: 1, Routed: 1, Epoch: 1, Message: c.LastIn,
 			Prefer: people[0].ID, Previous: chat.Previous{Person: people[0].ID, Until: at}, Because: assign.OnlineAtCapacity}),

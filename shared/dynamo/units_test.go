@@ -10,6 +10,7 @@ import (
 
 	"chatkeeper/infra/costs/units"
 	"chatkeeper/infra/local/servers/serverstest"
+	"chatkeeper/shared/assign"
 	"chatkeeper/shared/chat"
 	"chatkeeper/shared/team"
 )
@@ -108,4 +109,55 @@ func TestWriteUnits(t *testing.T) {
 			t.Errorf("%s: %d units in %d transactions, want at most %d in one", step.what, n, calls, step.most)
 		}
 	}
+}
+
+// The budgets of the fast path, with everything as large as it may be: a new Chat with its owner 14, a Chat opened again
+// with its owner 13, of which one is for the username, or
+// the refused update of the ordinary path.
+func TestWriteUnitsOfOpening(t *testing.T) {
+	t.Parallel()
+	tables := serverstest.Tables(t)
+	m := &meter{db: serverstest.DynamoDB(t)}
+	s := New(dynamodb.New(m.db.Options(), dynamodb.WithAPIOptions(m.add)), tables["ChatsTable"], tables["TeamTable"])
+	ctx, now := t.Context(), Now()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, id := range []string{"amira", "bruno"} {
+		must(s.AddPerson(ctx, team.Person{ID: id, Name: strings.Repeat("n", 60), Email: id + strings.Repeat("e", 60) + "@example.com", Role: team.Agent, Active: true,
+			Availability: team.Online, Limit: team.NoLimit, Weight: 1, Teams: []string{"customer-support", "arabic"}, Languages: []string{"ar", "en"}}, now.Add(-time.Hour)))
+	}
+	secret := chat.Secret("s")
+	c := chat.Chat{ID: secret.UserAddress("100000000000001", "US.13491208655302741918"), Number: "100000000000001",
+		Customer: chat.Customer{UserID: "US.13491208655302741918", Phone: "971501234567890", PhoneSince: secret.Key(now.Unix(), "1"),
+			Profile: strings.Repeat("ع", 20), Language: "ar", Country: "AE"}}
+	opens := func(n int, links ...chat.Link) {
+		t.Helper()
+		now = now.Add(time.Second)
+		message := chat.Message{Key: secret.Key(now.Unix(), "wamid"), WAMID: "wamid." + strings.Repeat("A", 60), Direction: chat.In, Type: "text", Text: strings.Repeat("t", 600), Arrived: now}
+		placed := c.Place(message, builtIn, 0, team.Settings{}, now)
+		r, err := s.Roster(ctx)
+		must(err)
+		choice := r.Choose(assign.Want{Pool: placed.Routing.Pool, Strategy: placed.Routing.Strategy}, now)
+		auto := chat.Auto{Person: *choice.Person, Pool: placed.Routing.Pool, Now: now, At: choice.AssignedAt}
+		change := c.OpensFor(now, placed, chat.Arrival{Message: message, Preview: strings.Repeat("p", 80)}, auto, choice)
+		change.Links = links
+		m.units, m.calls = 0, 0
+		must(s.Commit(ctx, change))
+		read, err := s.Chat(ctx, c.ID)
+		must(err)
+		t.Logf("%s for %s: %d units", change.Event.Type, read.Owner, m.units)
+		if c = *read; c.Owner != choice.Person.ID || m.units > n || m.calls != 1 {
+			t.Errorf("%s for %s: %d units in %d transactions, want at most %d in one", change.Event.Type, c.Owner, m.units, m.calls, n)
+		}
+	}
+	opens(14-1, chat.Link{Address: secret.PhoneAddress(c.Number, c.Customer.Phone), Since: c.Customer.PhoneSince})
+	must(s.Commit(ctx, c.Closes(now, chat.Actor{Kind: chat.ByPerson, ID: c.Owner})))
+	closed, err := s.Chat(ctx, c.ID)
+	must(err)
+	c = *closed
+	opens(13 - 1)
 }

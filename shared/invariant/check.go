@@ -307,7 +307,7 @@ func (c *checker) order() {
 				end(e.At, nil)
 			}
 			if direct(*e) {
-				in, now = queue{e.Decision.Pool, e.Decision.Priority}, stay{chat: id, since: e.At, entered: e.At}
+				waits[queue{e.Decision.Pool, e.Decision.Priority}] = stay{chat: id, since: e.At, entered: e.At}
 				end(e.At, e)
 			}
 			if e.Status == chat.Open && e.Owner == "" && e.Decision != nil {
