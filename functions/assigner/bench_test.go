@@ -25,7 +25,7 @@ import (
 	"chatkeeper/shared/team"
 )
 
-// full is a number for a usual run, and the one that design.md names, which takes an hour to fill in.
+// full is a number for a usual run, and the one of its goal, which takes an hour to fill in.
 func full(usual, design int) int {
 	if os.Getenv("CHATKEEPER_BENCH_FULL") != "" {
 		return design

@@ -35,7 +35,7 @@ func (a *assigner) direct(ctx context.Context, c chat.Chat, placed chat.Placed, 
 	}
 	pool := placed.Routing.Pool
 	page, err := a.store.Waiting(ctx, pool.String(), "", 1)
-	if err != nil || len(page.Entries) > 0 {
+	if err != nil || len(page.Entries)+len(page.Unreadable) > 0 { // readable ones may stand behind
 		return nil, err
 	}
 	now := a.now()

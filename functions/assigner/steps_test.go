@@ -297,10 +297,12 @@ func TestSetAside(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, agent("dan", 0, "support"))
-			w.receives(text("US.1", "", "hello", morning))
-			head := w.entryItem(support)
-			w.receives(text("US.2", "", "hello", morning), text("US.3", "", "hello", morning))
-			spoil(w, head)
+			w.nobodyAround(func() {
+				w.receives(text("US.1", "", "hello", morning))
+				head := w.entryItem(support)
+				w.receives(text("US.2", "", "hello", morning), text("US.3", "", "hello", morning))
+				spoil(w, head)
+			})
 			w.serves(support)
 			p, err := w.store.Person(t.Context(), "dan")
 			w.must(err)

@@ -1,4 +1,4 @@
-// Command bench measures what design.md sets goals for, as ratios within one run, and writes a table and a plot:
+// Command bench measures what has goals, as ratios within one run, and writes a table and a plot:
 //
 //	make bench                            # into .local/bench
 //	CHATKEEPER_BENCH_FULL=1 make bench    # with 100,000 waiting Chats and 1,000,000 Chats: takes an hour to fill in

@@ -46,21 +46,20 @@ const (
 	signedIn      = "first request of a person"
 )
 
-// The budgets of design.md: units for one operation, requests for a page.
+// The budgets: units for one operation, requests for a page.
 type budget struct {
 	Writes, Reads float64 // 0: none stated
-	Late          float64 // write units of a Chat that waited
 }
 
 var budgets = map[string]budget{
-	opened:       {Writes: 14, Late: 22},
+	opened:       {Writes: 14},
 	openedLate:   {Writes: 22},
 	texted:       {Writes: 2, Reads: 1},
 	statusTold:   {Writes: 1},
 	replied:      {Writes: 8},
 	reassigned:   {Writes: 16},
 	closed:       {Writes: 12},
-	reopened:     {Writes: 13, Late: 23},
+	reopened:     {Writes: 13},
 	reopenedLate: {Writes: 23},
 }
 

@@ -14,22 +14,22 @@ import (
 	"chatkeeper/infra/costs/units"
 )
 
-// Dollars per million inbound messages, ten a Chat, that design.md allows.
+// Dollars per million inbound messages, ten a Chat, that it may cost.
 var allowed = map[int]float64{1: 5.30, largestBatchPriced: 4.30}
 
 // batches are the sizes that the prices are given for.
 var batches = []int{1, 3, largestBatchPriced}
 
-// overBudget says what costs more than it may. The dollars are budgeted for Chats that find somebody free at once.
+// overBudget says what costs more than it may, and whether a Chat waited though somebody was free.
 func overBudget(all []operation) []string {
 	var over []string
 	for _, o := range all {
 		b := budgets[o.Name]
 		n := float64(o.Times)
-		if writes := b.Writes*float64(o.Direct) + b.Late*(n-float64(o.Direct)); b.Late > 0 && o.Writes > writes {
-			over = append(over, fmt.Sprintf("%s: %.2f write units, may be %.2f", o.Name, o.Writes/n, writes/n))
+		if (o.Name == opened || o.Name == reopened) && o.Direct < o.Times {
+			over = append(over, fmt.Sprintf("%s: %d of %d waited", o.Name, o.Times-o.Direct, o.Times))
 		}
-		if own := o.Writes - o.Listed; b.Writes > 0 && b.Late == 0 && own > b.Writes*n {
+		if own := o.Writes - o.Listed; b.Writes > 0 && own > b.Writes*n {
 			over = append(over, fmt.Sprintf("%s: %.2f write units, may be %.0f", o.Name, own/n, b.Writes))
 		}
 		if b.Reads > 0 && o.Reads > b.Reads*n {
@@ -37,7 +37,7 @@ func overBudget(all []operation) []string {
 		}
 	}
 	for _, batch := range batches {
-		if most := allowed[batch]; most > 0 && find(all, opened).Direct > 0 && inbound(all, batch).total()*million > most {
+		if most := allowed[batch]; most > 0 && inbound(all, batch).total()*million > most {
 			over = append(over, fmt.Sprintf("a million inbound messages in batches of %d: %.2f dollars, may be %.2f", batch, inbound(all, batch).total()*million, most))
 		}
 	}
@@ -67,9 +67,6 @@ func print(to io.Writer, all []operation, idle []idleCost) {
 		writes, reads := "", ""
 		if b := budgets[o.Name]; b.Writes > 0 {
 			writes = fmt.Sprintf("%.0f", b.Writes)
-			if b.Late > 0 && o.Direct == 0 {
-				writes = fmt.Sprintf("%.0f", b.Late)
-			}
 			if b.Reads > 0 {
 				reads = fmt.Sprintf("%.0f", b.Reads)
 			}
