@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -31,6 +32,7 @@ type ground struct {
 	db       *dynamodb.Client
 	dynamoDB string
 	client   *http.Client
+	secret   chat.Secret
 	runs     atomic.Int64
 }
 
@@ -46,12 +48,7 @@ func (g *ground) newLane(t testing.TB) *lane {
 	return &lane{ground: g, tables: tables, store: dynamo.New(g.db, tables["ChatsTable"], tables["TeamTable"])}
 }
 
-const (
-	identityKey = "a secret of the search"
-	appSecret   = "local-app-secret"
-)
-
-var secret = chat.Secret(identityKey)
+const appSecret = "local-app-secret"
 
 // lookup gives a reference of template.yaml its value.
 func (r *run) lookup(ref template.Reference) (string, error) {
@@ -63,7 +60,7 @@ func (r *run) lookup(ref template.Reference) (string, error) {
 			return q.url(), nil
 		}
 	}
-	return identityKey, nil
+	return "local", nil
 }
 
 var queueNames = map[string]string{"InboundQueue": "search-inbound.fifo", "PoolsQueue": "search-pools.fifo"}
@@ -88,7 +85,7 @@ func (l *lane) newRun(s *scenario, p plan) *run {
 	for _, id := range []string{"InboundQueue", "PoolsQueue"} {
 		for _, q := range l.template.Queues {
 			if q.ID == id {
-				r.queues = append(r.queues, &queue{name: queueNames[id], batch: 10, receives: q.MaxReceive, seen: map[string]bool{}, busy: map[string]*invocation{}})
+				r.queues = append(r.queues, &queue{name: queueNames[id], batch: 10, receives: q.MaxReceive, seen: map[string]bool{}, busy: map[string]*invocation{}, rests: map[string]bool{}})
 			}
 		}
 	}
@@ -173,6 +170,7 @@ func (l *lane) prepare(ctx context.Context, s *scenario) error {
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, r.story())
 	}
+	<-time.After(s.ripens) // a step can't be shorter than a second, and the story is that it is over
 	s.promised = r.kept
 	s.start, err = l.read(ctx)
 	return err

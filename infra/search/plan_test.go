@@ -25,6 +25,7 @@ const (
 // What may happen to a batch of a queue or a stream.
 const (
 	twice  kind = "twice"  // it is done, and comes again, with what has come behind it meanwhile
+	again  kind = "again"  // as twice, but only when nothing else can move any more
 	split  kind = "split"  // it comes in two parts
 	dead   kind = "dead"   // it is a dead letter, and is brought back when nothing else can move any more
 	other  kind = "other"  // it also comes by another group, under another deduplication id
@@ -50,6 +51,7 @@ type plan struct {
 	scenario string
 	faults   []fault
 	seed     uint64 // orders what could happen at once; 0: one thing after the other
+	patient  bool   // people and WhatsApp do something only when nothing else can move; without a seed
 	retries  bool   // the SDK repeats by itself what it can, as it does in production; else the function is told at once
 }
 
@@ -65,6 +67,9 @@ func (p plan) String() string {
 	}
 	if p.seed != 0 {
 		words = append(words, fmt.Sprintf("seed:%d", p.seed))
+	}
+	if p.patient {
+		words = append(words, "patient")
 	}
 	if p.retries {
 		words = append(words, "sdk:retries")
@@ -89,6 +94,8 @@ func parsePlan(text string) (plan, error) {
 			p.seed = seed
 		case "sdk":
 			p.retries = true
+		case "patient":
+			p.patient = true
 		default:
 			at, err := strconv.Atoi(where[1:])
 			if err != nil {

@@ -24,6 +24,7 @@ type queue struct {
 	dead     []*message
 	seen     map[string]bool // group and deduplication id
 	busy     map[string]*invocation
+	rests    map[string]bool // groups that come again when nothing else can move
 }
 
 type message struct {
@@ -52,7 +53,7 @@ func (q *queue) groups() []string {
 	var all []string
 	seen := map[string]bool{}
 	for _, m := range q.messages {
-		if !seen[m.group] && q.busy[m.group] == nil {
+		if !seen[m.group] && q.busy[m.group] == nil && !q.rests[m.group] {
 			all = append(all, m.group)
 		}
 		seen[m.group] = true

@@ -91,6 +91,7 @@ type stream struct {
 	failed   int // attempts of the first record so far
 	only     int // the next batch ends here, when it was bisected; 0: it need not
 	busy     bool
+	rests    bool // it goes on when nothing else can move
 }
 
 // wants reports whether a change of the item may pass the filters of the event source mapping.

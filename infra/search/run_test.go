@@ -44,6 +44,7 @@ type run struct {
 	acts    []*act
 
 	counting             bool // faults begin with the scenario's own story
+	mayBeFirst           bool // somebody may ask about a Chat before there is one
 	requests, deliveries int
 	sequence             int
 	operations           int
@@ -89,6 +90,7 @@ const maxOperations = 3000
 // tell runs the phases one after the other, each until nothing can move any more.
 func (r *run) tell(phases []phase, counting bool) error {
 	r.counting = counting
+	r.mayBeFirst = len(r.scenario.before) == 0
 	for i, p := range phases {
 		r.acts = nil
 		for _, a := range p {
@@ -196,16 +198,11 @@ func (r *run) choices() []func() {
 	if r.random == nil && len(all) > 0 {
 		return all
 	}
-	for _, a := range r.acts {
-		if !a.begun && r.free(a.function()) {
-			all = append(all, func() { r.perform(a) })
-			if a.inOrder {
-				break
-			}
-		}
+	if !r.plan.patient {
+		all = append(all, r.doings()...)
 	}
 	for _, s := range r.order {
-		if len(s.records) > 0 && !s.busy && r.free("DispatcherFunction") {
+		if len(s.records) > 0 && !s.busy && !s.rests && r.free("DispatcherFunction") {
 			all = append(all, func() { r.hand(s) })
 		}
 	}
@@ -214,6 +211,20 @@ func (r *run) choices() []func() {
 			if r.free("AssignerFunction") {
 				all = append(all, func() { r.deliver(q, group) })
 			}
+		}
+	}
+	if r.plan.patient {
+		all = append(all, r.doings()...)
+	}
+	return all
+}
+
+// doings are what people and WhatsApp could do next.
+func (r *run) doings() []func() {
+	var all []func()
+	for _, a := range r.acts {
+		if !a.begun && r.free(a.function) {
+			all = append(all, func() { r.perform(a) })
 		}
 	}
 	return all
@@ -273,7 +284,7 @@ func (r *run) do(c *call) answer {
 	return r.forward(c)
 }
 
-// wakeLate lets the request go on that has been held for longest.
+// wakeLate lets the request go on that has been held for longest; when there is none, what rests.
 func (r *run) wakeLate() bool {
 	for _, i := range r.running {
 		for _, c := range i.calls {
@@ -285,7 +296,16 @@ func (r *run) wakeLate() bool {
 			}
 		}
 	}
-	return false
+	woken := false
+	for _, s := range r.order {
+		woken = woken || s.rests
+		s.rests = false
+	}
+	for _, q := range r.queues {
+		woken = woken || len(q.rests) > 0
+		clear(q.rests)
+	}
+	return woken
 }
 
 // redrive brings dead letters back, as somebody does who has mended what was wrong.
@@ -390,7 +410,7 @@ func (r *run) chanceOf(kinds ...kind) kind {
 
 // deliver hands the beginning of a group to the assigner, and sometimes the beginning of another with it.
 func (r *run) deliver(q *queue, group string) {
-	kinds := []kind{twice, dead, forgot}
+	kinds := []kind{twice, again, dead, forgot}
 	messages := q.head(group, q.batch)
 	if len(messages) > 1 {
 		kinds = append(kinds, split)
@@ -445,7 +465,12 @@ func (r *run) deliver(q *queue, group string) {
 				clear(q.seen)
 			}
 		}
-		if err != nil || k == twice || k == forgot {
+		if k == again {
+			for _, g := range groups {
+				q.rests[g] = true
+			}
+		}
+		if err != nil || k == twice || k == again || k == forgot {
 			return
 		}
 		for _, m := range messages {
@@ -475,7 +500,7 @@ func failures(out []byte, err error) (map[string]bool, error) {
 // hand gives the next records of a stream to the dispatcher.
 func (r *run) hand(s *stream) {
 	records := s.records[:min(len(s.records), s.batch)]
-	kinds := []kind{twice, forgot}
+	kinds := []kind{twice, again, forgot}
 	if len(records) > 1 {
 		kinds = append(kinds, split)
 	}
@@ -501,7 +526,8 @@ func (r *run) hand(s *stream) {
 				clear(q.seen)
 			}
 		}
-		if err == nil && len(failed) == 0 && k != twice && k != forgot {
+		s.rests = k == again
+		if err == nil && len(failed) == 0 && k != twice && k != again && k != forgot {
 			s.records, s.failed = s.records[n:], 0
 			return
 		}
@@ -560,7 +586,7 @@ func (r *run) perform(a *act) {
 		})
 		return
 	}
-	r.invoke(a.function(), a.event(r), i)
+	r.invoke(a.function, a.event(r), i)
 }
 
 // answered takes an answer; without one, or with one that says nothing, whoever acted does it again.
@@ -570,7 +596,9 @@ func (a *act) answered(r *run, out []byte, err error) {
 	switch {
 	case a.directly != nil && (err == nil || errors.Is(err, dynamo.ErrRefused)):
 		status = http.StatusOK
-	case a.directly == nil && err == nil:
+	case a.unanswered && err == nil:
+		status = http.StatusOK
+	case a.directly == nil && !a.unanswered && err == nil:
 		if err := json.Unmarshal(out, &response); err != nil {
 			r.broken(err)
 		}

@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -28,6 +29,7 @@ import (
 	"chatkeeper/infra/local/servers/serverstest"
 	"chatkeeper/infra/local/stack"
 	"chatkeeper/infra/local/template"
+	"chatkeeper/shared/chat"
 	"chatkeeper/shared/team"
 )
 
@@ -49,6 +51,11 @@ func newGround(t testing.TB) *ground {
 	if g.binaries, err = stack.Binaries(t.Context(), serverstest.Root(t), g.template); err != nil {
 		t.Fatal(err)
 	}
+	key, err := g.function("AssignerFunction").Environment["IDENTITY_KEY"].Resolve((&run{lane: &lane{ground: g}}).lookup)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.secret = chat.Secret(key)
 	return g
 }
 
@@ -82,11 +89,7 @@ func (s *searching) work(l *lane) {
 		}
 		if err != nil && s.t.Context().Err() == nil {
 			s.found.Add(1)
-			story := ""
-			if r != nil {
-				story = r.story()
-			}
-			s.t.Errorf("%s: %v\n%s", j.plan, err, story)
+			s.t.Errorf("%s: %v\n%s", j.plan, err, storyOf(r))
 		}
 	}
 }
@@ -95,7 +98,7 @@ func (s *searching) work(l *lane) {
 //
 // CHATKEEPER_SEARCH repeats one plan, as a failure prints it. CHATKEEPER_SEARCH_SEED chooses the pairs; without it, chance
 // does, and the seed is printed. CHATKEEPER_SEARCH_OPERATIONS is how many operations to make at least, after all single
-// faults; a million in `make soak`.
+// faults; a million in `make soak`. CHATKEEPER_SEARCH_SCENARIO searches one scenario only.
 func TestSearch(t *testing.T) {
 	t.Parallel()
 	g := newGround(t)
@@ -116,6 +119,9 @@ func TestSearch(t *testing.T) {
 	}
 	began := time.Now()
 	all := scenarios()
+	if name := os.Getenv("CHATKEEPER_SEARCH_SCENARIO"); name != "" {
+		all = slices.DeleteFunc(all, func(s *scenario) bool { return s.name != name })
+	}
 	chances := walked(t, first, all)
 	for _, l := range first {
 		lanes.Go(func() { s.work(l) })
@@ -124,14 +130,16 @@ func TestSearch(t *testing.T) {
 	taken := singles
 	if wanted == 0 {
 		taken = nil
+		likely := slices.DeleteFunc(slices.Clone(singles), func(j job) bool { return !isTelling(j.plan) })
 		for i := range usualSingles { // spread evenly, the same ones every time
-			taken = append(taken, singles[i*len(singles)/usualSingles])
+			taken = append(taken, likely[i*len(likely)/usualSingles])
 		}
 	}
+	random := rand.New(rand.NewPCG(seed, 0))
+	random.Shuffle(len(taken), func(i, j int) { taken[i], taken[j] = taken[j], taken[i] })
 	for _, j := range taken {
 		s.jobs <- j
 	}
-	random := rand.New(rand.NewPCG(seed, 0))
 	enough := func(pairs int) bool {
 		if wanted > 0 {
 			return s.operations.Load() >= int64(wanted)
@@ -146,6 +154,11 @@ func TestSearch(t *testing.T) {
 	lanes.Wait()
 	t.Logf("%d of %d single faults and %d pairs in %d scenarios: %d runs, %d operations, seed %d, %v", len(taken), len(singles), pairs, len(all),
 		s.runs.Load(), s.operations.Load(), seed, time.Since(began).Round(time.Second))
+}
+
+// isTelling reports whether a single fault is of those that find most.
+func isTelling(p plan) bool {
+	return slices.Contains([]kind{slow, late, answerLost, killAfter, again}, p.faults[0].kind)
 }
 
 // number is a number of the environment.
@@ -167,9 +180,22 @@ const (
 	soakOperations = 1_000_000
 )
 
+// start is a way to begin a scenario.
+type start struct {
+	scenario string
+	patient  bool
+}
+
+func storyOf(r *run) string {
+	if r == nil {
+		return ""
+	}
+	return r.story()
+}
+
 // walked runs every scenario once without faults, which must go well, and returns what could go wrong in each.
-func walked(t *testing.T, lanes []*lane, all []*scenario) map[string][]chance {
-	chances := map[string][]chance{}
+func walked(t *testing.T, lanes []*lane, all []*scenario) map[start][]chance {
+	chances := map[start][]chance{}
 	var mu sync.Mutex
 	var group sync.WaitGroup
 	next := make(chan *scenario)
@@ -180,18 +206,16 @@ func walked(t *testing.T, lanes []*lane, all []*scenario) map[string][]chance {
 					t.Errorf("%s: what was before: %v", s.name, err)
 					continue
 				}
-				r, err := l.play(t.Context(), s, plan{scenario: s.name})
-				if err != nil {
-					story := ""
-					if r != nil {
-						story = r.story()
+				for _, patient := range []bool{false, true} {
+					r, err := l.play(t.Context(), s, plan{scenario: s.name, patient: patient})
+					if err != nil {
+						t.Errorf("%s without any fault: %v\n%s", s.name, err, storyOf(r))
+						continue
 					}
-					t.Errorf("%s without any fault: %v\n%s", s.name, err, story)
-					continue
+					mu.Lock()
+					chances[start{s.name, patient}] = r.met
+					mu.Unlock()
 				}
-				mu.Lock()
-				chances[s.name] = r.met
-				mu.Unlock()
 			}
 		})
 	}
@@ -206,14 +230,18 @@ func walked(t *testing.T, lanes []*lane, all []*scenario) map[string][]chance {
 	return chances
 }
 
-func singlesOf(all []*scenario, chances map[string][]chance) []job {
+func singlesOf(all []*scenario, chances map[start][]chance) []job {
 	var jobs []job
 	for _, s := range all {
-		for _, c := range chances[s.name] {
-			for _, k := range c.kinds {
-				jobs = append(jobs, job{s, plan{scenario: s.name, faults: []fault{{c.delivery, c.at, k}}}})
-				if k == answerLost { // then the SDK itself does it again, and meets what it did
-					jobs = append(jobs, job{s, plan{scenario: s.name, faults: []fault{{c.delivery, c.at, k}}, retries: true}})
+		for _, patient := range []bool{false, true} {
+			for _, c := range chances[start{s.name, patient}] {
+				for _, k := range c.kinds {
+					p := plan{scenario: s.name, faults: []fault{{c.delivery, c.at, k}}, patient: patient}
+					jobs = append(jobs, job{s, p})
+					if k == answerLost { // then the SDK itself does it again, and meets what it did
+						p.retries = true
+						jobs = append(jobs, job{s, p})
+					}
 				}
 			}
 		}
@@ -223,11 +251,12 @@ func singlesOf(all []*scenario, chances map[string][]chance) []job {
 
 // pairOf is a plan of two faults and an order of things. What a plan does not come to, because its order or its first fault
 // made the story another, does not happen.
-func pairOf(random *rand.Rand, all []*scenario, chances map[string][]chance) job {
+func pairOf(random *rand.Rand, all []*scenario, chances map[start][]chance) job {
 	s := all[random.IntN(len(all))]
 	p := plan{scenario: s.name, seed: 1 + random.Uint64N(1<<32), retries: random.IntN(4) == 0}
+	where := chances[start{s.name, true}]
 	for range 2 {
-		c := chances[s.name][random.IntN(len(chances[s.name]))]
+		c := where[random.IntN(len(where))]
 		p.faults = append(p.faults, fault{c.delivery, c.at, c.kinds[random.IntN(len(c.kinds))]})
 	}
 	return job{s, p}
