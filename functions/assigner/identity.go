@@ -28,8 +28,8 @@ func (a *assigner) addresses(number string, who whatsapp.Identity) (user, phone 
 
 // find takes the identities of a message to a Chat: the user id (BSUID) first, the phone number as an alias. What the
 // message proves about them is stored before the message is, by a condition on what was read, and then the search
-// begins again ([dynamo.ErrRefused]): an identity that is missing is linked, a phone number that turns up with another
-// user id is somebody else's now and moves.
+// begins again ([dynamo.ErrRefused]): an identity that is missing is linked, two Chats that prove to be one customer's are
+// merged, a phone number that turns up with another user id is somebody else's now and moves.
 func (a *assigner) find(ctx context.Context, m whatsapp.Message, k chat.Key, strong bool) (place, error) {
 	who := m.Customer
 	if m.System.PreviousUserID != "" || m.System.UserID != "" || m.System.NewPhone != "" {
@@ -48,7 +48,7 @@ func (a *assigner) find(ctx context.Context, m whatsapp.Message, k chat.Key, str
 		p.phoneToLink = who.Phone
 		return p, nil
 	case user == nil && who.UserID == "":
-		p.chat = phone.Chat
+		p.chat = phone.ChatAt(k)
 		return p, nil
 	case user == nil:
 		return a.userOfPhone(ctx, m, k, p, *phone)
@@ -69,7 +69,7 @@ func (a *assigner) find(ctx context.Context, m whatsapp.Message, k chat.Key, str
 // userOfPhone: the user id is new, the phone number leads to a Chat. It is the same person unless that Chat has another
 // user id.
 func (a *assigner) userOfPhone(ctx context.Context, m whatsapp.Message, k chat.Key, p place, phone dynamo.Lead) (place, error) {
-	c, err := a.goingOn(ctx, phone.Chat)
+	c, err := a.goingOn(ctx, phone.ChatAt(k))
 	if err != nil {
 		return p, err
 	}
@@ -81,42 +81,69 @@ func (a *assigner) userOfPhone(ctx context.Context, m whatsapp.Message, k chat.K
 
 // phoneElsewhere: the user id leads to one Chat and the phone number to another. If the other one has a user id of its
 // own, the number was recycled and moves, unless this message is older than the one that showed it there. If it has none,
-// the two are one person; until Chats can be merged, the message goes to the user id's Chat.
+// the two are one person, and their Chats become one.
 func (a *assigner) phoneElsewhere(ctx context.Context, m whatsapp.Message, k chat.Key, p place, user, phone dynamo.Lead) (place, error) {
-	p.chat = user.Chat
-	other, err := a.goingOn(ctx, phone.Chat)
-	if err != nil {
-		return p, err
-	}
-	if other.Customer.UserID == "" {
-		slog.WarnContext(ctx, "two chats are one customer's", "chat", user.Chat, "other", other.ID)
-		return p, nil
-	}
-	if !phone.Since.Before(k) {
-		return p, nil
-	}
 	c, err := a.goingOn(ctx, user.Chat)
 	if err != nil {
 		return p, err
 	}
+	other, err := a.goingOn(ctx, phone.ChatAt(k))
+	if err != nil {
+		return p, err
+	}
+	p.chat = c.ID
+	switch {
+	case other.ID != phone.Chat && !phone.MovedSince(k):
+		return p, again(a.store.Follow(ctx, p.phone, phone.Chat, other.ID))
+	case other.ID == c.ID:
+		return p, nil
+	case other.Customer.UserID == "":
+		return a.merge(ctx, p, c, other, "")
+	case !phone.Since.Before(k):
+		return p, nil
+	}
 	return p, again(a.store.MovePhone(ctx, chat.Link{Address: p.phone, Since: k}, other, c, m.Customer.Phone))
 }
 
-// goingOn reads a Chat that an identity leads to, strongly. If it is merged or not there, what led to it is stale:
-// [dynamo.ErrRefused], begin again.
+// merge makes two Chats one that a message proved to be one customer's, and begins again. userID is the customer's from
+// now on; empty if the message does not change it.
+func (a *assigner) merge(ctx context.Context, p place, one, two chat.Chat, userID string) (place, error) {
+	var addresses []string
+	for _, c := range []chat.Chat{one, two} {
+		user, phone := a.addresses(c.Number, whatsapp.Identity{UserID: c.Customer.UserID, Phone: c.Customer.Phone})
+		addresses = append(addresses, user, phone)
+	}
+	merged, err := a.store.Merge(ctx, one, two, userID, append(addresses, p.user, p.phone), a.now())
+	switch {
+	case err == nil && !merged:
+		slog.ErrorContext(ctx, "too many chats are one customer's", "chat", one.ID, "other", two.ID)
+		return p, nil
+	case err == nil:
+		slog.InfoContext(ctx, "merged", "chat", one.ID, "other", two.ID)
+	}
+	return p, again(err)
+}
+
+// goingOn reads a Chat that an identity leads to, strongly; a merged one leads on to the one that goes on. If it is not
+// there, what led to it is stale: [dynamo.ErrRefused], begin again. Merged Chats point forward only, so this ends.
 func (a *assigner) goingOn(ctx context.Context, id string) (chat.Chat, error) {
-	c, err := a.store.Chat(ctx, id)
-	if err != nil {
-		return chat.Chat{}, err
+	for {
+		c, err := a.store.Chat(ctx, id)
+		switch {
+		case err != nil:
+			return chat.Chat{}, err
+		case c == nil:
+			return chat.Chat{}, dynamo.ErrRefused
+		case c.Status != chat.Merged:
+			return *c, nil
+		}
+		id = c.MergedInto
 	}
-	if c == nil || c.Status == chat.Merged {
-		return chat.Chat{}, dynamo.ErrRefused
-	}
-	return *c, nil
 }
 
 // renew does what a system message says: the customer has another phone number or user id from now on. The Chat is that
-// of the identities they had before; identities that lead there already are left as they are.
+// of the identities they had before; if the new ones have a Chat too, the two become one. Identities that lead there
+// already are left as they are.
 func (a *assigner) renew(ctx context.Context, m whatsapp.Message, k chat.Key) (place, error) {
 	p := place{}
 	before := whatsapp.Identity{UserID: m.System.PreviousUserID, Phone: m.Customer.Phone}
@@ -135,37 +162,67 @@ func (a *assigner) renew(ctx context.Context, m whatsapp.Message, k chat.Key) (p
 	if lead == nil {
 		return p, nil
 	}
-	c, err := a.goingOn(ctx, lead.Chat)
+	c, err := a.goingOn(ctx, lead.ChatAt(k))
 	if err != nil {
 		return p, err
 	}
 	if leads.User == nil && before.UserID != "" && c.Customer.UserID != "" && c.Customer.UserID != before.UserID {
 		return p, nil // the phone number is somebody else's by now
 	}
-	old := c.ID
-	p.chat = old
-	for _, id := range []chat.Identities{{UserID: m.System.UserID}, {Phone: m.System.NewPhone}} {
-		user, phone := a.addresses(m.Number, whatsapp.Identity{UserID: id.UserID, Phone: id.Phone})
-		if user == "" && phone == "" {
-			continue
-		}
-		leads, err := a.store.Find(ctx, user, phone, true)
-		if err != nil {
+	p.chat = c.ID
+	if id := m.System.UserID; id != "" {
+		user, _ := a.addresses(m.Number, whatsapp.Identity{UserID: id})
+		if p, err := a.renewUser(ctx, k, p, c, user, id); err != nil {
 			return p, err
 		}
-		switch {
-		case leads.User == nil && user != "":
-			return p, again(a.store.Renew(ctx, c, chat.Link{Address: user, Since: k}, id.UserID))
-		case leads.Phone == nil && phone != "":
-			return p, again(a.store.Link(ctx, c, chat.Link{Address: phone, Since: k}, id))
-		}
-		for _, lead := range []*dynamo.Lead{leads.User, leads.Phone} {
-			if lead != nil && lead.Chat != old {
-				slog.WarnContext(ctx, "two chats are one customer's", "chat", old, "other", lead.Chat)
-			}
-		}
+	}
+	if number := m.System.NewPhone; number != "" {
+		_, phone := a.addresses(m.Number, whatsapp.Identity{Phone: number})
+		return a.renewPhone(ctx, k, p, c, phone, number)
 	}
 	return p, nil
+}
+
+// renewUser: the customer of the Chat has another user id. Whoever wrote under it is the same person: ids are nobody's twice.
+func (a *assigner) renewUser(ctx context.Context, k chat.Key, p place, c chat.Chat, address, id string) (place, error) {
+	leads, err := a.store.Find(ctx, address, "", true)
+	if err != nil {
+		return p, err
+	}
+	if leads.User == nil {
+		return p, again(a.store.Renew(ctx, c, chat.Link{Address: address, Since: k}, id))
+	}
+	other, err := a.goingOn(ctx, leads.User.Chat)
+	if err != nil || other.ID == c.ID {
+		return p, err
+	}
+	return a.merge(ctx, p, c, other, id)
+}
+
+// renewPhone: the customer of the Chat has another phone number. Who wrote from it since then is the same person. Who
+// wrote from it before had it before, and loses it.
+func (a *assigner) renewPhone(ctx context.Context, k chat.Key, p place, c chat.Chat, address, number string) (place, error) {
+	leads, err := a.store.Find(ctx, "", address, true)
+	if err != nil {
+		return p, err
+	}
+	phone, link := leads.Phone, chat.Link{Address: address, Since: k}
+	if phone == nil {
+		return p, again(a.store.Link(ctx, c, link, chat.Identities{Phone: number}))
+	}
+	other, err := a.goingOn(ctx, phone.Chat)
+	since := !phone.Since.Time().Before(k.Time())
+	switch {
+	case err != nil || other.ID == c.ID || phone.MovedSince(k):
+		return p, err
+	case other.ID != phone.Chat:
+		return p, again(a.store.Follow(ctx, address, phone.Chat, other.ID))
+	case since && (other.Customer.UserID == "" || c.Customer.UserID == ""):
+		return a.merge(ctx, p, c, other, "")
+	case since:
+		return p, nil
+	}
+	return p, again(a.store.MovePhone(ctx, link, other, c, number))
 }
 
 // again: what was linked changes where the identities lead, so the search begins anew.

@@ -77,10 +77,14 @@ func (a *assigner) receive(ctx context.Context, m whatsapp.Message, strong bool,
 		return a.create(ctx, m, arrival, where, o)
 	}
 	c, err := a.store.Deliver(ctx, where.chat, arrival)
+	for err != nil && c != nil && c.Status == chat.Merged {
+		where.chat = c.MergedInto
+		c, err = a.store.Deliver(ctx, where.chat, arrival)
+	}
 	if err == nil {
 		return a.store.PutMessage(ctx, where.chat, arrival.Message)
 	}
-	if !errors.Is(err, dynamo.ErrRefused) || c == nil || c.Status == chat.Merged {
+	if !errors.Is(err, dynamo.ErrRefused) || c == nil {
 		return err
 	}
 	if c.Status == chat.Open && c.LastIn.Before(arrival.Message.Key) {
@@ -169,15 +173,15 @@ func (a *assigner) keep(ctx context.Context, m whatsapp.Message) (bool, error) {
 	if err != nil || where.chat == "" {
 		return false, err
 	}
-	c, err := a.store.Chat(ctx, where.chat)
-	if err != nil || c == nil {
+	c, err := a.goingOn(ctx, where.chat)
+	if err != nil {
 		return false, err
 	}
-	if stored, err := a.store.Has(ctx, *c, arrival.Message.Key); err != nil {
+	if stored, err := a.store.Has(ctx, c, arrival.Message.Key); err != nil {
 		return true, err
 	} else if stored {
 		// A history brings media twice: first that there is some, then, under the same id and time, what it is.
-		return true, a.store.Reveal(ctx, c.ID, arrival.Message)
+		return true, a.store.Reveal(ctx, c, arrival.Message)
 	}
-	return true, a.store.Keep(ctx, *c, arrival, m.Effect() == whatsapp.Keeps)
+	return true, a.store.Keep(ctx, c, arrival, m.Effect() == whatsapp.Keeps)
 }

@@ -38,7 +38,7 @@ type store interface {
 	MessagesBefore(ctx context.Context, c chat.Chat, k chat.Key, limit int) (dynamo.MessagePage, error)
 	MessagesAfter(ctx context.Context, c chat.Chat, k chat.Key, limit int) (dynamo.MessagePage, error)
 	Outcomes(ctx context.Context, c chat.Chat, messages []chat.Mark) (map[chat.Mark]dynamo.Outcome, error)
-	Events(ctx context.Context, chatID, after string, limit int) (dynamo.EventPage, error)
+	Events(ctx context.Context, c chat.Chat, after dynamo.EventPlace, limit int) (dynamo.EventPage, error)
 
 	Read(ctx context.Context, chatID, person string, messages []chat.Key, may func(chat.Chat) error) (chat.Chat, error)
 	EditCustomer(ctx context.Context, chatID, person string, now time.Time, decide func(chat.Chat, team.Person) (chat.Edit, []chat.Need, error)) (chat.Chat, error)

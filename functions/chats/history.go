@@ -36,7 +36,7 @@ type about struct {
 	Then     bool          `json:"then"`
 }
 
-// history shows what happened to a Chat, newest first.
+// history shows what happened to a Chat, and to those that were merged into it, newest first.
 func (h *chats) history(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
 	if err := httpapi.CheckQuery(r, "about", "limit", "cursor"); err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func (h *chats) history(ctx context.Context, r *httpapi.Request) (*httpapi.Respo
 		return nil, err
 	}
 	list := "history of " + r.Path["chatId"]
-	var after string
+	var after dynamo.EventPlace
 	if r.Query.Has("cursor") {
 		if err := h.cursors.Open(list, r.Query.Get("cursor"), &after); err != nil {
 			return nil, err
@@ -60,7 +60,7 @@ func (h *chats) history(ctx context.Context, r *httpapi.Request) (*httpapi.Respo
 	if err != nil {
 		return nil, err
 	}
-	page, err := h.store.Events(ctx, c.ID, after, limit)
+	page, err := h.store.Events(ctx, c, after, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -74,9 +74,10 @@ func (h *chats) history(ctx context.Context, r *httpapi.Request) (*httpapi.Respo
 	}
 	answer := httpapi.List[event]{Items: []event{}}
 	for _, e := range page.Events {
-		shown := event{ShownEvent: httpapi.ShowEvent(e, names)}
+		shown := event{ShownEvent: httpapi.ShowEvent(e.Event, names)}
 		if shown.Decision != nil {
-			rules, err := h.explained(ctx, c, e)
+			// What the rules looked at stands in the Chat that it opened.
+			rules, err := h.explained(ctx, chat.Chat{ID: e.Chat}, e.Event)
 			if err != nil {
 				return nil, err
 			}
@@ -85,12 +86,12 @@ func (h *chats) history(ctx context.Context, r *httpapi.Request) (*httpapi.Respo
 			}
 		}
 		if person != nil {
-			shown.About = whyNot(*person, e)
+			shown.About = whyNot(*person, e.Event)
 		}
 		answer.Items = append(answer.Items, shown)
 	}
-	if page.Next != "" {
-		answer.NextCursor = h.cursors.Seal(list, page.Next)
+	if page.Next != nil {
+		answer.NextCursor = h.cursors.Seal(list, *page.Next)
 	}
 	return &httpapi.Response{Body: answer}, nil
 }

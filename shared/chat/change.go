@@ -21,6 +21,7 @@ const (
 	Reassigned EventType = "reassigned"
 	ClosedBy   EventType = "closed"
 	OpenedBy   EventType = "opened"  // by its own Assignee
+	Merger     EventType = "merged"  // two Chats proved to be one customer's; both histories say so
 	Routed     EventType = "routed"  // by newer rules, while it waited
 	Widened    EventType = "widened" // a step of its rule opened a further pool to it
 	Nobody     EventType = "waiting"
@@ -61,7 +62,8 @@ type Event struct {
 	By       Actor
 	Note     string
 	Decision *assign.Decision
-	Routed   int64 // which routing of the Chat this belongs to
+	Routed   int64  // which routing of the Chat this belongs to
+	Chat     string // of Merger: the other Chat
 }
 
 // Change is what a Chat becomes, with everything that must be stored in the same transaction. Loads and waiting

@@ -87,8 +87,26 @@ func arrive(c *chat.Chat, a chat.Arrival) {
 // changeChat updates the attributes of the ownership that differ, if epoch, routing and pools are as read. The epoch
 // alone would not do: a step opens a further pool, and newer rules route again, without raising it.
 func (t *transaction) changeChat(ch chat.Change) {
-	before, after := ch.Before.Ownership, ch.After
 	u := &update{}
+	u.ownership(ch)
+	if ch.Edit != nil {
+		u.customer(*ch.Edit)
+	}
+	if ch.Arrival != nil {
+		u.arrival(ch.Before, *ch.Arrival)
+	}
+	held := asRead(ch.Before)
+	if ch.Seen {
+		held = held.And(lastInAsRead(ch.Before))
+	}
+	if ch.Arrival != nil && ch.Arrival.Language != "" {
+		held = held.And(name("lh").AttributeNotExists()) // people may say the language of a closed Chat, which raises no epoch
+	}
+	t.update(t.store.chats, chatPK(ch.Before.ID), selfSK, u, held)
+}
+
+func (u *update) ownership(ch chat.Change) {
+	before, after := ch.Before.Ownership, ch.After
 	become(u, "ep", before.Epoch, after.Epoch)
 	become(u, "oe", before.OwnerEpoch, after.OwnerEpoch)
 	become(u, "rt", before.Routed, after.Routed)
@@ -106,9 +124,6 @@ func (t *transaction) changeChat(ch chat.Change) {
 			u.set("po", set(after.Pools))
 		}
 	}
-	if ch.Edit != nil {
-		u.customer(*ch.Edit)
-	}
 	id := ch.Before.ID
 	ownerKey, ownerAt, statusKey, statusAt := indexKeys(id, before)
 	ownerKey2, ownerAt2, statusKey2, statusAt2 := indexKeys(id, after)
@@ -116,25 +131,11 @@ func (t *transaction) changeChat(ch chat.Change) {
 	become(u, "ownerAt", ownerAt, ownerAt2)
 	become(u, "statusKey", statusKey, statusKey2)
 	become(u, "statusAt", statusAt, statusAt2)
-	if ch.Arrival != nil {
-		u.arrival(ch.Before, *ch.Arrival)
-	}
-	held := asRead(ch.Before)
-	if ch.Seen {
-		held = held.And(lastInAsRead(ch.Before))
-	}
-	if ch.Arrival != nil && ch.Arrival.Language != "" {
-		held = held.And(name("lh").AttributeNotExists()) // people may say the language of a closed Chat, which raises no epoch
-	}
-	t.update(t.store.chats, chatPK(id), selfSK, u, held)
 }
 
 // lastInAsRead holds while the customer wrote nothing newer. An ordinary message raises no epoch.
 func lastInAsRead(c chat.Chat) expression.ConditionBuilder {
-	if c.LastIn.IsZero() {
-		return name("li").AttributeNotExists()
-	}
-	return equals("li", c.LastIn[:])
+	return keyAsRead("li", c.LastIn)
 }
 
 // asRead holds while nobody changed the Chat's ownership since it was read.

@@ -1,6 +1,7 @@
 package dynamo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -14,17 +15,30 @@ import (
 
 // Lead is where an identity leads.
 type Lead struct {
-	Chat  string     // the Chat's id
-	Since chat.Key   // of an alias: the message that set it
-	Self  *chat.Chat // the Chat itself, when it stands at the identity's own address
+	Chat  string   // the Chat's id
+	Since chat.Key // of an alias: the message that set it
+	was   string   // of an alias: the Chat of another customer, to whom the identity belonged until then
 }
+
+// ChatAt is where the identity led when the message with this key was written: a late message from a recycled phone number
+// is its old holder's. Numbers are not recycled twice within the days that a message may be late.
+func (l Lead) ChatAt(k chat.Key) string {
+	if l.MovedSince(k) {
+		return l.was
+	}
+	return l.Chat
+}
+
+// MovedSince reports whether the identity became another customer's after the message with this key.
+func (l Lead) MovedSince(k chat.Key) bool { return l.was != "" && k.Before(l.Since) }
 
 // Leads is where the identities of one message lead; nil where an identity is missing or leads nowhere yet.
 type Leads struct {
 	User, Phone *Lead
 }
 
-// Find reads where the addresses lead, in one request. An empty address is not read. Weak reads cost half and may be
+// Find reads where the addresses lead, in one request. An empty address is not read. A Chat that stands at an identity's
+// own address and is merged leads on to the next; an alias may lead to a merged Chat. Weak reads cost half and may be
 // stale: whoever acts on one must be refused by a condition if it was, and begin again with a strong one.
 func (s *Store) Find(ctx context.Context, userAddress, phoneAddress string, strong bool) (Leads, error) {
 	var keys []Item
@@ -43,10 +57,9 @@ func (s *Store) Find(ctx context.Context, userAddress, phoneAddress string, stro
 		if err != nil {
 			return Leads{}, err
 		}
-		lead := &Lead{Chat: it.To, Since: keyOf(it.Since)}
+		lead := &Lead{Chat: it.To, Since: keyOf(it.Since), was: it.Was}
 		if it.To == "" {
-			c := it.chat()
-			lead.Chat, lead.Self = c.ID, &c
+			lead.Chat = cmp.Or(it.Into, it.PK[len(chatPrefix):])
 		}
 		if it.PK == chatPK(userAddress) {
 			leads.User = lead
@@ -216,14 +229,17 @@ func (s *Store) Keep(ctx context.Context, c chat.Chat, a chat.Arrival, counts bo
 	return s.aside(ctx, c, a.Message, u, held)
 }
 
-// Reveal puts a message in the place of the placeholder that stands under its key. Where none does, nothing happens.
-func (s *Store) Reveal(ctx context.Context, chatID string, m chat.Message) error {
+// Reveal puts a message in the place of the placeholder that stands under its key, in the Chat or in one that was merged
+// into it. Where none does, nothing happens.
+func (s *Store) Reveal(ctx context.Context, c chat.Chat, m chat.Message) error {
 	if m.Original == placeholder {
 		return nil
 	}
 	held := equals("og", placeholder)
-	if err := s.put(ctx, newMessageItem(chatID, m), &held); !errors.Is(err, ErrRefused) {
-		return err
+	for _, id := range append([]string{c.ID}, c.From...) {
+		if err := s.put(ctx, newMessageItem(id, m), &held); !errors.Is(err, ErrRefused) {
+			return err
+		}
 	}
 	return nil
 }
@@ -234,6 +250,7 @@ const placeholder = "media_placeholder"
 // aside stores a Message together with an update of its Chat, or a check of it where there is nothing to update.
 func (s *Store) aside(ctx context.Context, c chat.Chat, m chat.Message, u *update, held expression.ConditionBuilder) error {
 	t := transaction{store: s}
+	held = held.And(fromAsRead(c)) // a merge may have brought the Message with it
 	if u.empty() {
 		t.check(chatPK(c.ID), selfSK, held)
 	} else {
@@ -298,6 +315,7 @@ func (s *Store) MovePhone(ctx context.Context, l chat.Link, from, to chat.Chat, 
 	move := &update{}
 	move.set("to", to.ID)
 	move.set("since", l.Since[:])
+	move.set("was", from.ID)
 	t.update(s.chats, chatPK(l.Address), selfSK, move,
 		equals("to", from.ID).And(older("since", l.Since)))
 	if from.Customer.Phone == phone {

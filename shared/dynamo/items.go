@@ -27,6 +27,7 @@ type chatItem struct {
 
 	To     string   `dynamodbav:"to,omitempty"`    // alias: the Chat that the identity leads to
 	Since  []byte   `dynamodbav:"since,omitempty"` // alias: Key of the message that set it
+	Was    string   `dynamodbav:"was,omitempty"`   // alias: the other customer's Chat that it led to before
 	Number string   `dynamodbav:"num,omitempty"`
 	UserID string   `dynamodbav:"user,omitempty"`
 	Phone  string   `dynamodbav:"ph,omitempty"`
@@ -165,12 +166,13 @@ type historyItem struct {
 	Note     string `dynamodbav:"no,omitempty"`
 	Routed   int64  `dynamodbav:"rt,omitempty"`
 	Decision string `dynamodbav:"de,omitempty"`
+	Chat     string `dynamodbav:"ch,omitempty"`
 }
 
 func newHistoryItem(chatID string, e chat.Event) (historyItem, error) {
 	it := historyItem{PK: chatPK(chatID), SK: eventSK(e), Epoch: e.Epoch, At: millis(e.At), Type: string(e.Type),
 		Status: string(e.Status), From: e.From, Owner: e.Owner, ByKind: string(e.By.Kind), By: e.By.ID, ByName: e.By.Name,
-		Note: e.Note, Routed: e.Routed}
+		Note: e.Note, Routed: e.Routed, Chat: e.Chat}
 	if e.Decision != nil {
 		d := *e.Decision
 		if d.RulesVersion == chat.ByHand {
@@ -188,7 +190,7 @@ func newHistoryItem(chatID string, e chat.Event) (historyItem, error) {
 func (it historyItem) event() (chat.Event, error) {
 	e := chat.Event{Epoch: it.Epoch, At: fromMillis(it.At), Type: chat.EventType(it.Type), Status: chat.Status(it.Status),
 		From: it.From, Owner: it.Owner, By: chat.Actor{Kind: chat.ActorKind(it.ByKind), ID: it.By, Name: it.ByName},
-		Note: it.Note, Routed: it.Routed}
+		Note: it.Note, Routed: it.Routed, Chat: it.Chat}
 	if it.Decision == "" {
 		return e, nil
 	}

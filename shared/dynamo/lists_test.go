@@ -428,15 +428,13 @@ func TestHistoryByPages(t *testing.T) {
 		s.gives(ctx, "chat", []string{"amira", "dan"}[i%2])
 	}
 	var epochs []int64
-	for after := ""; ; {
-		page, err := s.Events(ctx, "chat", after, 2)
+	for after := new(dynamo.EventPlace); after != nil; {
+		page, err := s.Events(ctx, chat.Chat{ID: "chat"}, *after, 2)
 		s.must(err)
 		for _, e := range page.Events {
 			epochs = append(epochs, e.Epoch)
 		}
-		if after = page.Next; after == "" {
-			break
-		}
+		after = page.Next
 	}
 	if want := []int64{7, 6, 5, 4, 3, 2, 1}; !slices.Equal(epochs, want) {
 		t.Errorf("epochs %v, want %v", epochs, want)

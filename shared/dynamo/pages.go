@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -135,41 +136,126 @@ func firstOf(second time.Time) string {
 	return k.String()
 }
 
-// EventPage is a part of a Chat's history, newest first. Next is where the next page begins; empty when this is the last.
-type EventPage struct {
-	Events []chat.Event
-	Next   string
+// EventOf is an event of the history of a Chat.
+type EventOf struct {
+	Chat string // under which it stands: the one that was asked for, or one that was merged into it
+	chat.Event
 }
 
-// Events reads a page of a Chat's history, newest first, strongly consistent, beginning behind after.
-func (s *Store) Events(ctx context.Context, chatID, after string, limit int) (EventPage, error) {
-	in := under(s.partition(s.chats, chatPK(chatID)), historyPrefix)
-	in.ScanIndexForward, in.Limit = aws.Bool(false), aws.Int32(int32(limit))
-	if after != "" {
-		in.ExclusiveStartKey = key(chatPK(chatID), historyPrefix+after)
+// EventPlace is a place in a history of several Chats, newest first. The zero EventPlace is its beginning.
+type EventPlace struct {
+	At     int64             `json:"a,omitempty"` // Unix milliseconds: what is newer is behind us
+	Behind map[string]string `json:"b,omitempty"` // by Chat, the last event that was shown
+}
+
+// EventPage is a part of a history, newest first. Next is where the next page begins; nil when this is the last.
+type EventPage struct {
+	Events []EventOf
+	Next   *EventPlace
+}
+
+// Events reads a page of a Chat's history, newest first, strongly consistent, beginning behind after. It joins the history
+// of the Chats that were merged into it by time; each Chat's own events stay in their order, whatever the clocks said. No
+// event comes twice; what was added since the first page, a Chat that was merged meanwhile too, shows only as far as it is
+// older than the page.
+func (s *Store) Events(ctx context.Context, c chat.Chat, after EventPlace, limit int) (EventPage, error) {
+	parts := append([]string{c.ID}, c.From...)
+	streams := make([][]placedEvent, len(parts))
+	for i, id := range parts {
+		var err error
+		if streams[i], err = s.eventsOf(ctx, id, after, limit+1); err != nil {
+			return EventPage{}, err
+		}
 	}
-	out, err := s.db.Query(ctx, in)
-	if err != nil {
-		return EventPage{}, outcome("read history", err)
+	next := EventPlace{Behind: maps.Clone(after.Behind)}
+	if next.Behind == nil {
+		next.Behind = map[string]string{}
 	}
 	var page EventPage
-	for _, item := range out.Items {
-		it, err := unmarshal[historyItem](item)
-		if err != nil {
-			return EventPage{}, err
+	for {
+		newest := -1
+		for i, stream := range streams {
+			if len(stream) > 0 && (newest < 0 || stream[0].at > streams[newest][0].at) {
+				newest = i
+			}
 		}
-		e, err := it.event()
-		if err != nil {
-			return EventPage{}, err
+		switch {
+		case newest < 0:
+			inOrderOfEpochs(page.Events)
+			return page, nil
+		case len(page.Events) == limit:
+			inOrderOfEpochs(page.Events)
+			page.Next = &next
+			return page, nil
 		}
-		page.Events = append(page.Events, e)
-		page.Next = it.SK[len(historyPrefix):]
+		e := streams[newest][0]
+		streams[newest] = streams[newest][1:]
+		page.Events = append(page.Events, e.EventOf)
+		next.At, next.Behind[e.Chat] = e.at, e.sk
 	}
-	if out.LastEvaluatedKey == nil {
-		page.Next = ""
+}
+
+// placedEvent is an event with its sort key, and with its time for the join: never later than that of the event after it.
+type placedEvent struct {
+	EventOf
+	sk string
+	at int64
+}
+
+// eventsOf reads the next n events of one Chat, newest first. Of a Chat that was not shown yet, those that are newer than
+// the place are left out.
+func (s *Store) eventsOf(ctx context.Context, chatID string, after EventPlace, n int) ([]placedEvent, error) {
+	in := under(s.partition(s.chats, chatPK(chatID)), historyPrefix)
+	in.ScanIndexForward, in.Limit = aws.Bool(false), aws.Int32(int32(n))
+	behind, shown := after.Behind[chatID]
+	if shown {
+		in.ExclusiveStartKey = key(chatPK(chatID), historyPrefix+behind)
 	}
-	slices.SortStableFunc(page.Events, func(a, b chat.Event) int {
-		return cmp.Or(cmp.Compare(b.Epoch, a.Epoch), b.At.Compare(a.At))
-	})
-	return page, nil
+	at := int64(math.MaxInt64)
+	var found []placedEvent
+	for {
+		out, err := s.db.Query(ctx, in)
+		if err != nil {
+			return nil, outcome("read history", err)
+		}
+		for _, item := range out.Items {
+			it, err := unmarshal[historyItem](item)
+			if err != nil {
+				return nil, err
+			}
+			e, err := it.event()
+			if err != nil {
+				return nil, err
+			}
+			at = min(at, it.At)
+			if shown || after.At == 0 || at <= after.At {
+				found = append(found, placedEvent{EventOf{chatID, e}, it.SK[len(historyPrefix):], at})
+			}
+		}
+		if out.LastEvaluatedKey == nil || len(found) >= n {
+			return found, nil
+		}
+		in.ExclusiveStartKey = out.LastEvaluatedKey
+	}
+}
+
+// inOrderOfEpochs orders the events of each Chat among themselves: their keys don't tell the order of the records within
+// one epoch.
+func inOrderOfEpochs(events []EventOf) {
+	places := map[string][]int{}
+	for i, e := range events {
+		places[e.Chat] = append(places[e.Chat], i)
+	}
+	for _, at := range places {
+		var own []EventOf
+		for _, i := range at {
+			own = append(own, events[i])
+		}
+		slices.SortStableFunc(own, func(a, b EventOf) int {
+			return cmp.Or(cmp.Compare(b.Epoch, a.Epoch), b.At.Compare(a.At))
+		})
+		for n, i := range at {
+			events[i] = own[n]
+		}
+	}
 }

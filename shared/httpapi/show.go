@@ -177,6 +177,7 @@ type ShownEvent struct {
 	To       *NamedID       `json:"to,omitempty"`
 	By       ShownActor     `json:"by"`
 	Note     string         `json:"note,omitempty"`
+	Chat     string         `json:"chat,omitempty"` // of merged: the other Chat
 	Decision *ShownDecision `json:"decision,omitempty"`
 }
 
@@ -194,7 +195,7 @@ func ShowEvent(e chat.Event, names Names) ShownEvent {
 		by.Name = or(names.People[e.By.ID], e.By.ID)
 	}
 	return ShownEvent{At: e.At, Epoch: e.Epoch, Type: e.Type, From: names.named(e.From), To: names.named(e.Owner), By: by,
-		Note: e.Note, Decision: ShowDecision(e.Decision)}
+		Note: e.Note, Chat: e.Chat, Decision: ShowDecision(e.Decision)}
 }
 
 // ShownDecision is a Decision with its words. Rules is what each rule said to the inputs; only the document of that

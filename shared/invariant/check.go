@@ -107,10 +107,10 @@ func (c *checker) history() {
 			if e.From != now.Owner {
 				c.breach("I1", []string{v.ID, e.From, now.Owner}, "at epoch %d it left another owner than it had", e.Epoch)
 			}
-			now.Epoch, now.Status, now.Owner = e.Epoch, e.Status, e.Owner
-			if e.Type != chat.ClosedBy {
+			if e.Type != chat.ClosedBy && (e.Type != chat.Merger || e.Status != now.Status) { // a Chat that goes on keeps its Assignee
 				now.OwnerEpoch = e.Epoch
 			}
+			now.Epoch, now.Status, now.Owner = e.Epoch, e.Status, e.Owner
 		}
 		if now.Epoch != v.Epoch || now.Status != v.Status || now.Owner != v.Owner || now.OwnerEpoch != v.OwnerEpoch {
 			c.breach("I1", []string{v.ID, v.Owner, now.Owner}, "is %s at epoch %d (owner since %d); its history says %s at %d (since %d)",
@@ -183,7 +183,7 @@ func (c *checker) decision(id string, e chat.Event) {
 // messages is I4: every message is stored once, and what a Chat counts is there to be read.
 func (c *checker) messages() {
 	type stored struct{ number, source, wamid string }
-	seen := map[stored]string{}
+	seen := map[stored]Message{}
 	keys := map[string]map[chat.Key]bool{}
 	marks := map[string]map[chat.Mark]bool{}
 	for _, m := range c.Messages {
@@ -200,10 +200,11 @@ func (c *checker) messages() {
 			continue
 		}
 		at := stored{v.Number, m.Source, m.WAMID}
-		if other, twice := seen[at]; twice {
-			c.breach("I4", []string{m.Chat, other, m.Key.String()}, "a message is stored twice")
+		// A late instance of a delivery may store it a second time across a merge, under the same key: shown once.
+		if other, twice := seen[at]; twice && (other.Key != m.Key || c.goesOn(other.Chat).ID != c.goesOn(m.Chat).ID) {
+			c.breach("I4", []string{m.Chat, other.Chat, m.Key.String()}, "a message is stored twice")
 		}
-		seen[at] = m.Chat
+		seen[at] = m
 	}
 	for _, v := range c.Chats {
 		if v.Status == chat.Merged {
@@ -264,10 +265,10 @@ type stay struct {
 	by      *chat.Event // the assignment that ended it; nil if something else did
 }
 
-// keepsTime reports whether an event leaves a Chat its place in time: newer rules and steps do, and passing it on while it
-// waits.
+// keepsTime reports whether an event leaves a Chat its place in time: newer rules and steps do, and passing it on or
+// merging another into it while it waits.
 func keepsTime(t chat.EventType, waiting bool) bool {
-	return t == chat.Routed || t == chat.Widened || t == chat.Reassigned && waiting
+	return t == chat.Routed || t == chat.Widened || (t == chat.Reassigned || t == chat.Merger) && waiting
 }
 
 // order is I6: within a pool and priority, nobody overtakes a Chat that was there before the other was served. Every
@@ -379,17 +380,52 @@ func (c *checker) identities() {
 	}
 	for _, v := range c.Chats {
 		if v.Status == chat.Merged {
-			if _, ok := c.chats[v.MergedInto]; !ok {
-				c.breach("I8", []string{v.ID, v.MergedInto}, "is merged into no Chat")
-			}
+			c.mergedAway(v)
 			continue
 		}
 		claim(v, "user id", v.Customer.UserID)
 		claim(v, "phone number", v.Customer.Phone)
+		for _, id := range v.From {
+			if c.goesOn(id).ID != v.ID || id == v.ID {
+				c.breach("I8", []string{v.ID, id}, "shows the messages of a Chat that was not merged into it")
+			}
+		}
 	}
 	for _, a := range c.Aliases {
-		if v, ok := c.chats[a.Chat]; !ok || v.Status == chat.Merged {
+		if v := c.goesOn(a.Chat); v.ID == "" {
 			c.breach("I8", []string{a.Address, a.Chat}, "an identity leads to no Chat that goes on")
 		}
 	}
+}
+
+// mergedAway: a merged Chat leads to one that goes on and shows its messages, and is nobody's: no owner, nothing unread, no
+// list has it.
+func (c *checker) mergedAway(v chat.Chat) {
+	ids := []string{v.ID, v.MergedInto}
+	on := c.goesOn(v.ID)
+	switch {
+	case on.ID == "":
+		c.breach("I8", ids, "is merged into no Chat that goes on")
+	case !slices.Contains(on.From, v.ID):
+		c.breach("I8", append(ids, on.ID), "is merged, and the Chat that goes on does not show its messages")
+	case on.LastIn.Before(v.LastIn):
+		c.breach("I8", append(ids, on.ID), "is merged into a Chat with an older message")
+	case on.Number != v.Number:
+		c.breach("I8", append(ids, on.ID), "is merged into a Chat of another number")
+	}
+	if v.Owner != "" || len(v.Unread) > 0 || !v.More.IsZero() || len(v.Pools) > 0 || len(c.entries[v.ID]) > 0 {
+		c.breach("I8", ids, "is merged, and still owned, unread or waiting")
+	}
+}
+
+// goesOn follows a Chat to the one that it was merged into at last; a Chat without an id if there is none.
+func (c *checker) goesOn(id string) chat.Chat {
+	for range len(c.Chats) {
+		v, ok := c.chats[id]
+		if !ok || v.Status != chat.Merged {
+			return v
+		}
+		id = v.MergedInto
+	}
+	return chat.Chat{}
 }

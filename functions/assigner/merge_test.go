@@ -1,0 +1,613 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/smithy-go/middleware"
+	"pgregory.net/rapid"
+
+	"chatkeeper/infra/faults"
+	"chatkeeper/infra/local/seed"
+	"chatkeeper/infra/local/servers/serverstest"
+	"chatkeeper/shared/chat"
+	"chatkeeper/shared/dynamo"
+	"chatkeeper/shared/invariant"
+	"chatkeeper/shared/queue"
+	"chatkeeper/shared/team"
+)
+
+const phoneA, phoneB = "15550101111", "15550102222"
+
+func minute(n int) time.Time { return morning.Add(time.Duration(n) * time.Minute) }
+
+func system(userID, phone string, n int, content map[string]any) map[string]any {
+	return of(text(userID, phone, "", minute(n)), "system", content)
+}
+
+// live are the Chats that go on.
+func live(all invariant.Snapshot) []chat.Chat {
+	return slices.DeleteFunc(slices.Clone(all.Chats), func(c chat.Chat) bool { return c.Status == chat.Merged })
+}
+
+// the is the one Chat that goes on.
+func (w *world) the() chat.Chat {
+	w.Helper()
+	chats := live(w.checked())
+	if len(chats) != 1 {
+		w.Fatalf("%d Chats go on, want 1", len(chats))
+	}
+	return chats[0]
+}
+
+// reads gives a Chat's texts as people see them, paged in both directions.
+func (w *world) texts(c chat.Chat) []string {
+	w.Helper()
+	var back, forth []string
+	var at chat.Key
+	for more := true; more; {
+		page, err := w.store.MessagesBefore(w.Context(), c, at, 2)
+		w.must(err)
+		for _, m := range slices.Backward(page.Messages) {
+			back = append(back, m.Text)
+			at = m.Key
+		}
+		more = page.More
+	}
+	slices.Reverse(back)
+	at = chat.Key{}
+	for more := true; more; {
+		page, err := w.store.MessagesAfter(w.Context(), c, at, 2)
+		w.must(err)
+		for _, m := range page.Messages {
+			forth = append(forth, m.Text)
+			at = m.Key
+		}
+		more = page.More
+	}
+	if !slices.Equal(back, forth) {
+		w.Errorf("backwards it reads %q, forwards %q", back, forth)
+	}
+	return back
+}
+
+// I8: a message that proves two identities to be one person makes their two Chats one, whatever the order; everything
+// is read in order, and redeliveries of all of it change nothing.
+func TestMergers(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name     string
+		messages []map[string]any
+		chats    int
+		reads    []string // by the Chat with the newest message
+	}{
+		{"phone, user id, both", []map[string]any{text("", phoneA, "a", minute(1)), text("US.1", "", "b", minute(2)), text("US.1", phoneA, "c", minute(3))}, 1, []string{"a", "b", "c"}},
+		{"user id, phone, both", []map[string]any{text("US.1", "", "a", minute(1)), text("", phoneA, "b", minute(2)), text("US.1", phoneA, "c", minute(3))}, 1, []string{"a", "b", "c"}},
+		{"the proof comes late", []map[string]any{text("US.1", "", "b", minute(2)), text("", phoneA, "c", minute(3)), text("US.1", phoneA, "a", minute(1))}, 1, []string{"a", "b", "c"}},
+		{"the proof is an aside", []map[string]any{text("US.1", "", "a", minute(1)), text("", phoneA, "b", minute(2)),
+			of(text("US.1", phoneA, "", minute(3)), "reaction", map[string]any{"message_id": "wamid.x", "emoji": "👍"})}, 1, []string{"a", "b", ""}},
+		{"three of one customer", []map[string]any{text("", phoneA, "a", minute(1)), text("US.1", "", "b", minute(2)), text("", phoneB, "c", minute(3)),
+			text("US.1", phoneA, "d", minute(4)), text("US.1", phoneB, "e", minute(5)), text("", phoneA, "f", minute(6))}, 1, []string{"a", "b", "c", "d", "e", "f"}},
+		{"a new user id that wrote before WhatsApp told", []map[string]any{text("US.0", "", "a", minute(1)), text("US.1", "", "b", minute(3)),
+			system("US.1", "", 2, map[string]any{"type": "user_changed_user_id", "user_id": "US.1", "previous_user_id": "US.0"}),
+			text("US.1", "", "c", minute(4)), text("US.0", "", "an old one", minute(0))}, 1, []string{"an old one", "a", "", "b", "c"}},
+		{"the old user id wrote last", []map[string]any{text("US.1", "", "b", minute(3)), text("US.0", "", "a", minute(5)),
+			system("US.1", "", 2, map[string]any{"type": "user_changed_user_id", "user_id": "US.1", "previous_user_id": "US.0"}),
+			text("US.1", phoneA, "c", minute(6)), text("", phoneA, "d", minute(7))}, 1, []string{"", "b", "a", "c", "d"}},
+		{"a new phone number that wrote before WhatsApp told", []map[string]any{text("", phoneA, "a", minute(1)), text("", phoneB, "b", minute(3)),
+			system("", phoneA, 2, map[string]any{"type": "user_changed_number", "wa_id": phoneB}), text("", phoneB, "c", minute(4))}, 1, []string{"a", "", "b", "c"}},
+		{"a new phone number that was a stranger's", []map[string]any{text("", phoneB, "a stranger's", minute(1)), text("US.1", phoneA, "a", minute(2)),
+			system("US.1", phoneA, 3, map[string]any{"type": "user_changed_number", "wa_id": phoneB}), text("", phoneB, "b", minute(4)), text("US.1", phoneB, "c", minute(5))},
+			2, []string{"a", "", "b", "c"}},
+		{"a new phone number that was another known customer's", []map[string]any{text("US.2", phoneB, "a stranger's", minute(1)), text("", phoneA, "a", minute(2)),
+			system("", phoneA, 3, map[string]any{"type": "user_changed_number", "wa_id": phoneB}), text("", phoneB, "b", minute(4))},
+			2, []string{"a", "", "b"}},
+		{"a recycled number after a merge", []map[string]any{text("", phoneA, "a", minute(1)), text("US.1", "", "b", minute(2)), text("US.1", phoneA, "c", minute(3)),
+			text("US.2", phoneA, "I am new", minute(4)), text("", phoneA, "and alone", minute(5))}, 2, []string{"I am new", "and alone"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			for range 3 { // the second and third time nothing changes
+				for _, m := range test.messages {
+					w.receives(m)
+				}
+				all := w.checked()
+				chats := live(all)
+				if len(chats) != test.chats || len(all.Messages) != len(test.messages) {
+					t.Fatalf("%d Chats go on with %d Messages, want %d with %d", len(chats), len(all.Messages), test.chats, len(test.messages))
+				}
+				last := slices.MaxFunc(chats, func(a, b chat.Chat) int { return slices.Compare(a.LastIn[:], b.LastIn[:]) })
+				if got := w.texts(last); !slices.Equal(got, test.reads) {
+					t.Errorf("the Chat reads %q, want %q", got, test.reads)
+				}
+			}
+		})
+	}
+}
+
+// What the two had in either state comes to one: who answers, what is unread, what is known.
+func TestWhatMergesTo(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		first, second string // waiting, dan, eve, closed
+		status        chat.Status
+		owner         string
+		waits         bool
+	}{
+		{"waiting", "waiting", chat.Open, "", true},
+		{"dan", "waiting", chat.Open, "", true},
+		{"waiting", "dan", chat.Open, "dan", false},
+		{"dan", "dan", chat.Open, "dan", false},
+		{"dan", "eve", chat.Open, "eve", false},
+		{"closed", "eve", chat.Open, "eve", false},
+		{"dan", "closed", chat.Open, "", true},
+		{"waiting", "closed", chat.Open, "", true},
+		{"by hand", "closed", chat.Open, "", true},
+		{"dan", "by hand", chat.Open, "", true},
+		{"closed", "closed", chat.Closed, "dan", false},
+		{"closed", "waiting", chat.Open, "", true},
+	} {
+		t.Run(test.first+" and "+test.second, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, agent("dan", 0, "support"), agent("eve", 0, "support"))
+			w.nobodyAround(func() { w.receives(text("", phoneA, "a", minute(1))) })
+			other := w.only().ID
+			w.become(other, test.first)
+			w.nobodyAround(func() { w.receives(text("US.1", "", "b", minute(2))) })
+			survivor := testSecret.UserAddress(seed.SupportNumber, "US.1")
+			w.become(survivor, test.second)
+			// The proof is an aside: it moves nothing but the identities.
+			w.receives(of(text("US.1", phoneA, "", minute(3)), "system", map[string]any{"type": "customer_identity_changed"}))
+			c := w.the()
+			if c.ID != survivor || c.Status != test.status || c.Owner != test.owner || c.Waiting() != test.waits || len(c.Unread) != 2 || c.Customer.Phone != phoneA {
+				t.Errorf("%s of %q, waiting %v, %d unread: %+v", c.Status, c.Owner, c.Waiting(), len(c.Unread), c)
+			}
+			old, err := w.store.Chat(t.Context(), other)
+			w.must(err)
+			if old.Status != chat.Merged || old.MergedInto != survivor || old.Owner != "" {
+				t.Errorf("the other is %+v", old)
+			}
+			if leads, err := w.store.Find(t.Context(), "", testSecret.PhoneAddress(seed.SupportNumber, phoneA), true); err != nil || leads.Phone.Chat != survivor {
+				t.Errorf("the phone number leads to %+v: %v", leads.Phone, err)
+			}
+			if test.waits {
+				for _, pool := range c.Pools {
+					w.serves(pool)
+				}
+				if c := w.the(); c.Owner == "" {
+					t.Error("and it is served to nobody")
+				}
+			}
+		})
+	}
+}
+
+// become brings an open, waiting Chat into a state.
+func (w *world) become(id, state string) {
+	w.Helper()
+	if state == "waiting" {
+		return
+	}
+	owner := state
+	if state == "closed" {
+		owner = "dan"
+	}
+	alex := chat.Actor{Kind: chat.BySystem}
+	_, err := w.store.Update(w.Context(), id, func(c chat.Chat) (*chat.Change, error) {
+		change := c.PassedTo(dynamo.Now(), alex, "support", "")
+		if state != "by hand" {
+			change = c.Reassigned(dynamo.Now(), alex, owner, "")
+		}
+		return &change, nil
+	})
+	w.must(err)
+	if state == "closed" {
+		w.closes(id)
+	}
+}
+
+// More unread messages than one Chat counts: the newest of those beyond is named, and reading it leaves none.
+func TestUnreadOfACrowd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var last chat.Key
+	for i := range 30 {
+		w.receives(text("", phoneA, fmt.Sprint("a", i), morning.Add(time.Duration(2*i)*time.Second)))
+		m := text("US.1", "", fmt.Sprint("b", i), morning.Add(time.Duration(2*i+1)*time.Second))
+		w.receives(m)
+	}
+	w.receives(of(text("US.1", phoneA, "", minute(3)), "system", map[string]any{"type": "customer_identity_changed"}))
+	c := w.the()
+	if len(c.Unread) != chat.MaxUnread || c.More.Time() != morning.Add(58*time.Second) {
+		t.Errorf("%d unread, and beyond them %s", len(c.Unread), c.More.Time())
+	}
+	page, err := w.store.MessagesBefore(t.Context(), c, last, 100)
+	w.must(err)
+	var keys []chat.Key
+	for _, m := range page.Messages {
+		keys = append(keys, m.Key)
+	}
+	if after, _ := c.Reads(keys); len(after.Unread) != 0 || !after.More.IsZero() {
+		t.Errorf("everything is read, and %d are unread", len(after.Unread))
+	}
+}
+
+// beside does something between any two of the assigner's calls: before the one with number at.
+type beside struct {
+	at    int
+	calls int
+	what  func()
+}
+
+func (b *beside) add(stack *middleware.Stack) error {
+	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("beside", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+		if b.calls == b.at {
+			b.what()
+		}
+		b.calls++
+		return next.HandleInitialize(ctx, in)
+	}), middleware.Before)
+}
+
+// Everything that may happen to either Chat while they merge, before every call that the merge makes: the one that comes
+// second sees the other.
+func TestRacesWithAMerger(t *testing.T) {
+	t.Parallel()
+	for _, race := range []struct {
+		what string
+		do   func(w *world, phone, user string)
+		want func(w *world, c chat.Chat) bool
+		more int // Messages beside the three
+	}{
+		{"a message to the phone number", func(w *world, _, _ string) { w.receives(text("", phoneA, "x", minute(10))) }, nil, 1},
+		{"a message to the user id", func(w *world, _, _ string) { w.receives(text("US.1", "", "x", minute(10))) }, nil, 1},
+		{"a late message to the phone number", func(w *world, _, _ string) { w.receives(text("", phoneA, "x", minute(0))) }, nil, 1},
+		{"an aside to the phone number", func(w *world, _, _ string) {
+			w.receives(of(text("", phoneA, "", minute(10)), "reaction", map[string]any{"message_id": "wamid.x", "emoji": "👍"}))
+		}, nil, 1},
+		{"the same merger", func(w *world, _, _ string) { w.receives(text("US.1", phoneA, "x", minute(10))) }, nil, 1},
+		{"the pool is served", func(w *world, _, _ string) { w.serves(support) }, nil, 0},
+		{"the first is given away", func(w *world, phone, _ string) { w.gives(phone, "eve") }, nil, 0},
+		{"the second is given away", func(w *world, _, user string) { w.gives(user, "eve") }, func(_ *world, c chat.Chat) bool { return c.Owner == "eve" }, 0},
+		{"the first is closed", func(w *world, phone, _ string) { w.gives(phone, "eve"); w.closesIf(phone) }, nil, 0},
+		{"the second is closed", func(w *world, _, user string) { w.gives(user, "eve"); w.closesIf(user) }, nil, 0},
+		{"the first is read", func(w *world, phone, _ string) {
+			if w.gives(phone, "eve") {
+				w.reads(phone, "eve", minute(1))
+			}
+		}, func(w *world, c chat.Chat) bool { return true }, 0},
+		{"the first is edited", func(w *world, phone, _ string) { w.edits(phone, "VIP") }, nil, 0},
+		{"newer rules", func(w *world, _, _ string) {
+			w.saveRules(everyoneInTurn)
+			w.reroutes()
+		}, nil, 0},
+		{"another phone number of the first", func(w *world, _, _ string) {
+			w.receives(system("", phoneA, 4, map[string]any{"type": "user_changed_number", "wa_id": phoneB}))
+			w.receives(text("", phoneB, "x", minute(10)))
+		}, nil, 2},
+		{"the phone number is recycled", func(w *world, _, _ string) { w.receives(text("US.2", phoneA, "stranger", minute(11))) }, nil, -1},
+	} {
+		t.Run(race.what, func(t *testing.T) {
+			t.Parallel()
+			for at := 0; ; at++ {
+				w := newWorld(t, agent("dan", 0, "support"), agent("eve", 0, "support"))
+				first := text("", phoneA, "a", minute(1))
+				w.receives(first)
+				phone := w.only().ID
+				second := text("US.1", "", "b", minute(2))
+				w.receives(second)
+				user := testSecret.UserAddress(seed.SupportNumber, "US.1")
+				b := &beside{at: at, what: func() { race.do(w, phone, user) }}
+				sick := *w.assigner
+				sick.store = dynamo.New(dynamodb.New(serverstest.DynamoDB(t).Options(), dynamodb.WithAPIOptions(b.add)), w.tables["ChatsTable"], w.tables["TeamTable"])
+				proof := text("US.1", phoneA, "c", minute(3))
+				w.must(sick.update(t.Context(), w.updates("messages", proof)[0]))
+				for _, m := range []map[string]any{first, second, proof, proof, second, first} {
+					w.receives(m)
+				}
+				all := w.checked()
+				if race.more >= 0 {
+					c := w.the()
+					if len(all.Messages) != 3+race.more {
+						t.Errorf("before call %d: %d Messages, want %d", at, len(all.Messages), 3+race.more)
+					}
+					if race.want != nil && !race.want(w, c) && b.calls > at {
+						t.Errorf("before call %d: it is %s of %q", at, c.Status, c.Owner)
+					}
+					if race.what == "the first is edited" && b.calls > at && c.Customer.Name != "VIP" {
+						t.Errorf("before call %d: what was said of the customer is lost", at)
+					}
+				} else {
+					for _, c := range live(all) {
+						reads := w.texts(c)
+						if slices.Contains(reads, "stranger") && len(reads) > 1 && c.Customer.UserID == "US.2" && slices.Contains(reads, "b") {
+							t.Errorf("before call %d: a stranger's Chat reads %q", at, reads)
+						}
+					}
+				}
+				if t.Failed() || b.calls <= at {
+					return
+				}
+			}
+		})
+	}
+}
+
+// gives gives a Chat to somebody, unless it is merged.
+func (w *world) gives(id, to string) bool {
+	w.Helper()
+	given := false
+	_, err := w.store.Update(w.Context(), id, func(c chat.Chat) (*chat.Change, error) {
+		if given = c.Status != chat.Merged; !given || c.Owner == to {
+			return nil, nil
+		}
+		change := c.Reassigned(dynamo.Now(), chat.System, to, "")
+		return &change, nil
+	})
+	w.must(err)
+	return given
+}
+
+func (w *world) closesIf(id string) {
+	w.Helper()
+	_, err := w.store.Update(w.Context(), id, func(c chat.Chat) (*chat.Change, error) {
+		if c.Status != chat.Open || c.Owner == "" {
+			return nil, nil
+		}
+		change := c.Closes(dynamo.Now(), chat.System)
+		return &change, nil
+	})
+	w.must(err)
+}
+
+func (w *world) reads(id, person string, at time.Time) {
+	w.Helper()
+	page, err := w.store.MessagesAfter(w.Context(), chat.Chat{ID: id}, chat.Key{}, 100)
+	w.must(err)
+	var keys []chat.Key
+	for _, m := range page.Messages {
+		if m.Key.Time().Equal(at) {
+			keys = append(keys, m.Key)
+		}
+	}
+	_, err = w.store.Read(w.Context(), id, person, keys, func(chat.Chat) error { return nil })
+	w.must(err)
+}
+
+func (w *world) edits(id, customer string) {
+	w.Helper()
+	for {
+		c, err := w.store.Chat(w.Context(), id)
+		w.must(err)
+		if c.Status != chat.Merged {
+			break
+		}
+		id = c.MergedInto
+	}
+	_, err := w.store.EditCustomer(w.Context(), id, "dan", dynamo.Now(), editAs(customer))
+	w.must(err)
+}
+
+// reroutes routes every waiting Chat by the rules in force.
+func (w *world) reroutes() {
+	w.Helper()
+	all, err := w.store.Snapshot(w.Context())
+	w.must(err)
+	rules, err := w.store.InForce(w.Context())
+	w.must(err)
+	for _, e := range all.Entries {
+		_, err := w.store.Reroute(w.Context(), e, rules, dynamo.Now())
+		w.must(err)
+	}
+}
+
+// Every single fault on every single call of a merger: delivered again, it is one Chat with everything in it.
+func TestFaultsOfAMerger(t *testing.T) {
+	t.Parallel()
+	for _, fault := range faults.All {
+		t.Run(string(fault), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, agent("dan", 0, "support"), agent("eve", 0, "support"))
+			run := func(n int, injector *faults.Injector) int64 {
+				user, phone := fmt.Sprintf("US.%d", n), fmt.Sprintf("1555%07d", n)
+				id := testSecret.UserAddress(seed.SupportNumber, user)
+				w.nobodyAround(func() { w.receives(text("", phone, "a", minute(1)), text(user, "", "b", minute(2))) })
+				w.serves(support)
+				w.closes(id)
+				sick := *w.assigner
+				sick.store = dynamo.New(dynamodb.New(serverstest.DynamoDB(t).Options(), dynamodb.WithAPIOptions(injector.Add)), w.tables["ChatsTable"], w.tables["TeamTable"])
+				proof := w.updates("messages", of(text(user, phone, "", minute(3)), "system", map[string]any{"type": "customer_identity_changed"}))[0]
+				err := sick.update(t.Context(), proof)
+				for tries := 0; err != nil; tries++ {
+					if tries == 3 {
+						t.Fatalf("%s at call %d: %v", fault, injector.At, err)
+					}
+					err = sick.update(t.Context(), proof)
+				}
+				c, err := w.store.Chat(t.Context(), id)
+				w.must(err)
+				if c.Epoch != 4 || !c.Waiting() || len(c.From) != 1 || len(c.Unread) != 2 {
+					t.Errorf("%s at call %d: %+v", fault, injector.At, c)
+				}
+				return injector.Calls()
+			}
+			calls := run(0, &faults.Injector{At: -1})
+			for at := range calls {
+				run(int(at)+1, &faults.Injector{At: at, Fault: fault})
+			}
+			if all := w.checked(); len(live(all)) != int(calls)+1 || len(all.Messages) != 3*int(calls+1) {
+				t.Errorf("%d Chats go on with %d Messages", len(live(all)), len(all.Messages))
+			}
+		})
+	}
+}
+
+// Identity changes and messages in one POST, in either order.
+func TestIdentityChangesInOnePost(t *testing.T) {
+	t.Parallel()
+	for _, systemFirst := range []bool{true, false} {
+		w := newWorld(t)
+		w.receives(text("US.0", phoneA, "a", minute(1)))
+		change := system("US.1", phoneA, 2, map[string]any{"type": "user_changed_number", "wa_id": phoneB, "user_id": "US.1", "previous_user_id": "US.0"})
+		message := text("US.1", phoneB, "b", minute(2))
+		if systemFirst {
+			w.receives(change, message)
+		} else {
+			w.receives(message, change)
+		}
+		if c := w.the(); c.Customer.UserID != "US.1" || c.Customer.Phone != phoneB || len(w.checked().Messages) != 3 {
+			t.Errorf("system first %v: the customer is %+v", systemFirst, c.Customer)
+		}
+	}
+}
+
+// Many instances deliver everything at once, several times: the proof, what came before it and what comes after.
+func TestMergersSideBySide(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, agent("dan", 0, "support"))
+	w.nobodyAround(func() {
+		w.receives(text("", phoneA, "a", minute(1)), text("US.1", "", "b", minute(2)), text("", phoneB, "c", minute(3)))
+	})
+	bodies := w.updates("messages", text("US.1", phoneA, "d", minute(4)), text("US.1", phoneB, "e", minute(5)), text("", phoneA, "f", minute(6)),
+		text("", phoneB, "g", minute(7)), text("US.1", "", "h", minute(8)), text("US.1", phoneB, "i", minute(0)))
+	var all sync.WaitGroup
+	for _, body := range slices.Repeat(bodies, 4) {
+		all.Go(func() {
+			if err := w.update(t.Context(), body); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Go(func() { w.serves(support) })
+	all.Wait()
+	for _, body := range bodies {
+		w.must(w.update(t.Context(), body))
+	}
+	if got := w.texts(w.the()); !slices.Equal(got, []string{"i", "a", "b", "c", "d", "e", "f", "g", "h"}) {
+		t.Errorf("it reads %q", got)
+	}
+}
+
+// I8 and I4 over histories drawn at random: customers write under their phone number, their user id or both, change their
+// number (and WhatsApp says so, before or after they write from it), numbers are recycled, Chats are served and closed,
+// and deliveries come again. In the end each customer has one Chat that reads as they wrote, and nothing of a stranger's.
+func TestRandomIdentities(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, agent("dan", 0, "support", "sales"), agent("eve", 0, "support", "sales"))
+	run := 0
+	rapid.Check(t, func(r *rapid.T) {
+		run++
+		type person struct {
+			user, phone string
+			wrote       []string
+			bound       bool // a message showed user id and phone number together
+		}
+		var people []*person
+		numbers := 0
+		number := func() string { numbers++; return fmt.Sprintf("1555%04d%03d", run, numbers) }
+		for i := range rapid.IntRange(1, 3).Draw(r, "customers") {
+			people = append(people, &person{user: fmt.Sprintf("US.%d.%d", run, i), phone: number()})
+		}
+		var past []string
+		clock := 0
+		send := func(p *person, m map[string]any, reads string) {
+			body := w.updates("messages", m)[0]
+			past = append(past, body)
+			p.wrote = append(p.wrote, reads)
+			w.must(w.update(t.Context(), body))
+		}
+		write := func(p *person, user, phone string) {
+			clock++
+			if user != "" && phone != "" {
+				p.bound = true
+			}
+			said := fmt.Sprintf("%s says %d", p.user, clock)
+			send(p, text(user, phone, said, minute(clock)), said)
+		}
+		for range rapid.IntRange(3, 14).Draw(r, "steps") {
+			p := rapid.SampledFrom(people).Draw(r, "who")
+			switch rapid.IntRange(0, 9).Draw(r, "what") {
+			case 0, 1:
+				write(p, "", p.phone)
+			case 2, 3:
+				write(p, p.user, "")
+			case 4, 5:
+				write(p, p.user, p.phone)
+			case 6: // a new number; the old one is free
+				if !p.bound {
+					break
+				}
+				old := p.phone
+				p.phone = number()
+				told := system(p.user, old, clock+1, map[string]any{"type": "user_changed_number", "wa_id": p.phone})
+				clock++
+				if rapid.Bool().Draw(r, "writes first") {
+					write(p, "", p.phone)
+				}
+				send(p, told, "")
+				if rapid.Bool().Draw(r, "recycled") {
+					heir := &person{user: fmt.Sprintf("US.%d.heir%d", run, numbers), phone: old}
+					people = append(people, heir)
+					write(heir, heir.user, heir.phone)
+				}
+			case 7:
+				if len(past) > 0 {
+					w.must(w.update(t.Context(), rapid.SampledFrom(past).Draw(r, "again")))
+				}
+			case 8:
+				w.must(w.serve(t.Context(), queue.Signal{Pool: support}))
+			case 9:
+				all, err := w.store.Snapshot(t.Context())
+				w.must(err)
+				for _, c := range live(all) {
+					if c.Owner != "" {
+						w.closesIf(c.ID)
+					}
+				}
+			}
+		}
+		for _, p := range people {
+			write(p, p.user, p.phone) // the proof, at last
+		}
+		for _, body := range past {
+			w.must(w.update(t.Context(), body))
+		}
+		for _, p := range people {
+			leads, err := w.store.Find(t.Context(), testSecret.UserAddress(seed.SupportNumber, p.user), testSecret.PhoneAddress(seed.SupportNumber, p.phone), true)
+			w.must(err)
+			c, err := w.goingOn(t.Context(), leads.User.Chat)
+			w.must(err)
+			other, err := w.goingOn(t.Context(), leads.Phone.Chat)
+			w.must(err)
+			if c.ID != other.ID {
+				r.Fatalf("%s has two Chats", p.user)
+			}
+			got := w.texts(c)
+			want := slices.Clone(p.wrote)
+			slices.SortFunc(got, cmp.Compare[string])
+			slices.SortFunc(want, cmp.Compare[string])
+			if !slices.Equal(got, want) {
+				r.Fatalf("the Chat of %s reads %q, they wrote %q", p.user, got, want)
+			}
+		}
+		all, err := w.store.Snapshot(t.Context())
+		w.must(err)
+		for _, b := range invariant.Check(all, 0) {
+			r.Fatal(b)
+		}
+	})
+}
+
+// editAs gives the customer a name.
+func editAs(name string) func(chat.Chat, team.Person) (chat.Edit, []chat.Need, error) {
+	return func(c chat.Chat, _ team.Person) (chat.Edit, []chat.Need, error) {
+		return chat.Edit{Name: name, Language: c.Customer.Language, Tags: c.Customer.Tags}, []chat.Need{{Person: "dan"}}, nil
+	}
+}

@@ -1,0 +1,268 @@
+package dynamo
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
+
+	"chatkeeper/shared/chat"
+)
+
+// # Two Chats of one customer
+//
+// A merge is one transaction, so there is no state between two Chats and one. Before it a message goes to either; after
+// it the one that is merged points to the other for good (mergedInto is never taken back), and whoever is led there
+// follows. Two merges of the same Chats, or of a chain of them, meet in the conditions: the second is refused, reads
+// again, and finds one Chat, or another pair.
+//
+// Why redeliveries store nothing twice. The survivor has the newer last message, so every message of the other is late for
+// it: [Store.Deliver] is refused, and what decides then is the Chat as the refusal returned it, which is younger than
+// whatever led there. An identity that leads to the survivor because of a merge therefore never comes with a list of
+// merged Chats (from) that is older than that merge, and the list need not stand on the identity too. Has, Late, Keep
+// and Commit look for the message under all of them; the latter three hold only while the list is as read.
+//
+// One thing is left: a delivery that counted its message in the other Chat before the merge puts the text there after it,
+// and a second instance of the same delivery may have put it under the survivor in between. The text then stands in both,
+// under the same key, and is counted and shown once.
+//
+// A message on its way to either Chat when they merge: the Chat that counts it is as it was read no more (last message or
+// unread marks), the merge is refused and begins again. The other way round, Deliver finds a merged Chat and follows it.
+
+// Merge makes two Chats of one customer one. userID is the customer's by the message that proves it, empty if it tells
+// none; addresses are those of identities that may lead to either, which lead to the survivor afterwards. An identity that
+// is not among them is found all the same: it leads to a merged Chat, which is followed.
+//
+// merged is false if there are too many Chats behind these already; nothing happened then. ErrRefused: one of them is not
+// as it was read (both are to be read again, from the identities on). After ErrUnsure it may have happened.
+func (s *Store) Merge(ctx context.Context, a, b chat.Chat, userID string, addresses []string, now time.Time) (merged bool, err error) {
+	survivor, other := chat.SurvivorOf(a, b)
+	if len(survivor.From)+len(other.From) >= chat.MaxFrom {
+		return false, nil
+	}
+	var placed chat.Placed
+	if survivor.Routes(other) {
+		if placed, err = s.place(ctx, survivor.Joined(other, userID), now); err != nil {
+			return false, err
+		}
+	}
+	var keys map[chat.Mark]chat.Key
+	if survivor.Crowded(other) {
+		if keys, err = s.unreadKeys(ctx, other); err != nil {
+			return false, err
+		}
+	}
+	aliases, err := s.aliasesOf(ctx, other.ID, addresses)
+	if err != nil {
+		return false, err
+	}
+	m := chat.Merges(now, survivor, other, userID, placed, keys)
+	t := transaction{store: s}
+	t.mergeAway(m)
+	t.mergeInto(m)
+	t.history(other.ID, m.Other.Event)
+	t.history(survivor.ID, m.Survivor.Event)
+	for person, n := range m.Other.Loads() {
+		t.load(person, n, m.Other)
+	}
+	for _, ch := range []chat.Change{m.Other, m.Survivor} {
+		for _, pool := range ch.Leaves() {
+			t.delete(waitingPK(pool), waitingSK(ch.Before.Priority, ch.Before.WaitingSince, ch.Before.ID))
+		}
+		for _, e := range ch.Enters() {
+			t.put(s.chats, newEntryItem(e), nil)
+		}
+	}
+	for _, address := range aliases {
+		t.lead(address, other.ID, survivor.ID)
+	}
+	return true, t.commit(ctx)
+}
+
+// place is where the rules in force send the survivor of a merge: by the message that it waits for, or the last one.
+func (s *Store) place(ctx context.Context, c chat.Chat, now time.Time) (chat.Placed, error) {
+	f, err := s.InForce(ctx)
+	if err != nil {
+		return chat.Placed{}, err
+	}
+	m := chat.Message{Key: c.LastIn}
+	if c.Waiting() {
+		e, err := s.Entry(ctx, c.ID, c.Pools[0])
+		if err != nil {
+			return chat.Placed{}, err
+		}
+		if e != nil {
+			m.Key = e.Message
+		}
+	}
+	found, err := s.Message(ctx, c.ID, m.Key)
+	if err != nil {
+		return chat.Placed{}, err
+	}
+	if found != nil {
+		m = *found
+	}
+	return c.Place(m, f.Rules, f.Version, f.Settings, now), nil
+}
+
+// unreadKeys are the Keys of a Chat's unread marks, as far as they are stored, from the newest Message on.
+func (s *Store) unreadKeys(ctx context.Context, c chat.Chat) (map[chat.Mark]chat.Key, error) {
+	keys := map[chat.Mark]chat.Key{}
+	before := chat.Key{}
+	for len(keys) < len(c.Unread) {
+		page, err := s.MessagesBefore(ctx, c, before, 100)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range page.Messages {
+			if slices.Contains(c.Unread, m.Key.Mark()) {
+				keys[m.Key.Mark()] = m.Key
+			}
+		}
+		if !page.More {
+			break
+		}
+		before = page.Messages[0].Key
+	}
+	return keys, nil
+}
+
+// aliasesOf are those of the addresses that lead to the Chat as aliases. The Chat's own address leads on by itself.
+func (s *Store) aliasesOf(ctx context.Context, chatID string, addresses []string) ([]string, error) {
+	var keys []Item
+	for _, a := range slices.Compact(slices.Sorted(slices.Values(addresses))) {
+		if a != "" {
+			keys = append(keys, key(chatPK(a), selfSK))
+		}
+	}
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	items, err := s.getAll(ctx, keys, true)
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for _, item := range items {
+		it, err := unmarshal[chatItem](item)
+		if err != nil {
+			return nil, err
+		}
+		if it.To == chatID {
+			found = append(found, it.PK[len(chatPrefix):])
+		}
+	}
+	return found, nil
+}
+
+// mergeAway is the Chat that points to the other from now on.
+func (t *transaction) mergeAway(m chat.Merge) {
+	c := m.Other.Before
+	u := &update{}
+	u.ownership(m.Other)
+	u.set("in", m.Survivor.Before.ID)
+	held := asRead(c).And(lastInAsRead(c), unreadAsRead(c), identitiesAsRead(c), saidAsRead(c), keyAsRead("pv", c.Preview.Key))
+	u.remove("ur")
+	u.remove("mo")
+	t.update(t.store.chats, chatPK(c.ID), selfSK, u, held)
+}
+
+// mergeInto is the Chat that goes on. Only what moves is asked for: it may get messages all the while.
+func (t *transaction) mergeInto(m chat.Merge) {
+	c, customer, inbox := m.Survivor.Before, m.Customer, m.Inbox
+	u := &update{}
+	u.ownership(m.Survivor)
+	u.add("fr", set(m.Gains))
+	held := asRead(c).And(identitiesAsRead(c))
+	become(u, "user", c.Customer.UserID, customer.UserID)
+	if c.Customer.PhoneSince != customer.PhoneSince {
+		u.set("ph", customer.Phone)
+		u.set("ps", customer.PhoneSince[:])
+	}
+	for _, a := range []struct{ attribute, before, after string }{
+		{"un", c.Customer.Username, customer.Username}, {"pn", c.Customer.Profile, customer.Profile}, {"nm", c.Customer.Name, customer.Name},
+		{"lg", c.Customer.Language, customer.Language}, {"ct", c.Customer.Country, customer.Country},
+	} {
+		if a.before != a.after {
+			u.set(a.attribute, a.after)
+			held = held.And(textAsRead(a.attribute, a.before))
+		}
+	}
+	if len(customer.Tags) != len(c.Customer.Tags) {
+		u.set("tg", set(customer.Tags))
+		held = held.And(setAsRead("tg", c.Customer.Tags))
+	}
+	if gained := inbox.Unread[len(c.Unread):]; len(gained) > 0 {
+		u.add("ur", markSet(gained...))
+		room := chat.MaxUnread - len(gained)
+		held = held.And(name("ur").AttributeNotExists().Or(name("ur").Size().LessThanEqual(expression.Value(room))))
+	}
+	if inbox.More != c.More {
+		u.set("mo", inbox.More[:])
+		held = held.And(unreadAsRead(c))
+	}
+	if inbox.Preview != c.Preview {
+		u.preview(c, inbox.Preview.Key, inbox.Preview.Direction, inbox.Preview.Text)
+		held = held.And(older("pv", inbox.Preview.Key))
+	}
+	t.update(t.store.chats, chatPK(c.ID), selfSK, u, held)
+}
+
+// lead makes an alias of one Chat lead to another.
+func (t *transaction) lead(address, from, to string) {
+	u := &update{}
+	u.set("to", to)
+	t.update(t.store.chats, chatPK(address), selfSK, u, equals("to", from))
+}
+
+// Follow makes an alias that leads to a merged Chat lead to the one that goes on, so that its messages need not follow.
+// ErrRefused: it leads elsewhere by now.
+func (s *Store) Follow(ctx context.Context, address, from, to string) error {
+	t := transaction{store: s}
+	t.lead(address, from, to)
+	return t.commit(ctx)
+}
+
+// identitiesAsRead holds while no message showed another identity of the customer. A phone number is as new as its Key.
+func identitiesAsRead(c chat.Chat) expression.ConditionBuilder {
+	return textAsRead("user", c.Customer.UserID).And(keyAsRead("ps", c.Customer.PhoneSince))
+}
+
+// saidAsRead holds while nobody edited the customer.
+func saidAsRead(c chat.Chat) expression.ConditionBuilder {
+	return textAsRead("nm", c.Customer.Name).And(textAsRead("lg", c.Customer.Language), setAsRead("tg", c.Customer.Tags))
+}
+
+// unreadAsRead holds while the same messages are unread.
+func unreadAsRead(c chat.Chat) expression.ConditionBuilder {
+	more := keyAsRead("mo", c.More)
+	if len(c.Unread) == 0 {
+		return more.And(name("ur").AttributeNotExists())
+	}
+	return more.And(name("ur").Equal(expression.Value(markSet(c.Unread...))))
+}
+
+// fromAsRead holds while no further Chat was merged into this one.
+func fromAsRead(c chat.Chat) expression.ConditionBuilder { return setAsRead("fr", c.From) }
+
+func setAsRead(attribute string, values []string) expression.ConditionBuilder {
+	if len(values) == 0 {
+		return name(attribute).AttributeNotExists()
+	}
+	return name(attribute).Equal(expression.Value(set(values)))
+}
+
+func textAsRead(attribute, value string) expression.ConditionBuilder {
+	if value == "" {
+		return name(attribute).AttributeNotExists()
+	}
+	return equals(attribute, value)
+}
+
+func keyAsRead(attribute string, k chat.Key) expression.ConditionBuilder {
+	if k.IsZero() {
+		return name(attribute).AttributeNotExists()
+	}
+	return equals(attribute, k[:])
+}
