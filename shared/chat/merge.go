@@ -99,6 +99,9 @@ func (c Customer) joined(other Customer, userID string) Customer {
 	c.Username = cmp.Or(c.Username, other.Username)
 	c.Profile = cmp.Or(c.Profile, other.Profile)
 	c.Name = cmp.Or(c.Name, other.Name)
+	if other.ByHand && !c.ByHand {
+		c.Language, c.ByHand = other.Language, true
+	}
 	c.Language = known(c.Language, other.Language)
 	c.Country = known(c.Country, other.Country)
 	tags := slices.Clone(c.Tags)

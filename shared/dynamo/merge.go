@@ -87,13 +87,13 @@ func (s *Store) place(ctx context.Context, c chat.Chat, now time.Time) (chat.Pla
 		return chat.Placed{}, err
 	}
 	m := chat.Message{Key: c.LastIn}
+	var waits *chat.Entry
 	if c.Waiting() {
-		e, err := s.Entry(ctx, c.ID, c.Pools[0])
-		if err != nil {
+		if waits, err = s.Entry(ctx, c.ID, c.Pools[0]); err != nil {
 			return chat.Placed{}, err
 		}
-		if e != nil {
-			m.Key = e.Message
+		if waits != nil {
+			m.Key = waits.Message
 		}
 	}
 	found, err := s.Message(ctx, c.ID, m.Key)
@@ -103,7 +103,11 @@ func (s *Store) place(ctx context.Context, c chat.Chat, now time.Time) (chat.Pla
 	if found != nil {
 		m = *found
 	}
-	return c.Place(m, f.Rules, f.Version, f.Settings, now), nil
+	placed := c.Place(m, f.Rules, f.Version, f.Settings, now)
+	if waits != nil {
+		placed = placed.After(waits.Previous, waits.Since)
+	}
+	return placed, nil
 }
 
 // unreadKeys are the Keys of a Chat's unread marks, as far as they are stored, from the newest Message on.
@@ -189,6 +193,10 @@ func (t *transaction) mergeInto(m chat.Merge) {
 			held = held.And(textAsRead(a.attribute, a.before))
 		}
 	}
+	if customer.ByHand != c.Customer.ByHand {
+		u.set("lh", true)
+		held = held.And(name("lh").AttributeNotExists())
+	}
 	if len(customer.Tags) != len(c.Customer.Tags) {
 		u.set("tg", set(customer.Tags))
 		held = held.And(setAsRead("tg", c.Customer.Tags))
@@ -231,7 +239,11 @@ func identitiesAsRead(c chat.Chat) expression.ConditionBuilder {
 
 // saidAsRead holds while nobody edited the customer.
 func saidAsRead(c chat.Chat) expression.ConditionBuilder {
-	return textAsRead("nm", c.Customer.Name).And(textAsRead("lg", c.Customer.Language), setAsRead("tg", c.Customer.Tags))
+	byHand := name("lh").AttributeNotExists()
+	if c.Customer.ByHand {
+		byHand = equals("lh", true)
+	}
+	return byHand.And(textAsRead("nm", c.Customer.Name), textAsRead("lg", c.Customer.Language), setAsRead("tg", c.Customer.Tags))
 }
 
 // unreadAsRead holds while the same messages are unread.
