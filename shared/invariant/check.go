@@ -201,7 +201,7 @@ func (c *checker) messages() {
 		}
 		at := stored{v.Number, m.Source, m.WAMID}
 		// A late instance of a delivery may store it a second time across a merge, under the same key: shown once.
-		if other, twice := seen[at]; twice && (other.Key != m.Key || c.goesOn(other.Chat).ID != c.goesOn(m.Chat).ID) {
+		if other, twice := seen[at]; twice && (other.Key != m.Key || other.Chat == m.Chat || c.goesOn(other.Chat).ID != c.goesOn(m.Chat).ID) {
 			c.breach("I4", []string{m.Chat, other.Chat, m.Key.String()}, "a message is stored twice")
 		}
 		seen[at] = m
