@@ -185,7 +185,7 @@ func itemKind(operation map[string]any) string {
 	pk, sk := attribute(key, "pk"), attribute(key, "sk")
 	first, _, _ := strings.Cut(pk, "#")
 	second, _, cut := strings.Cut(sk, "#")
-	if first == "W" || first == "SUB" || !cut && sk != "0" {
+	if first == "W" || first == "SUB" || first == "Q" || !cut && sk != "0" {
 		return first
 	}
 	if first == "C" && sk == "0" && attribute(operation["Item"], "to") != "" {
