@@ -175,8 +175,8 @@ func number(t *testing.T, name string, otherwise uint64) uint64 {
 }
 
 const (
-	usualSingles   = 60
-	usualPairs     = 40
+	usualSingles   = 36
+	usualPairs     = 24
 	soakOperations = 1_000_000
 )
 
