@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"sync"
@@ -8,6 +10,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/smithy-go/middleware"
+	"pgregory.net/rapid"
 
 	"chatkeeper/infra/faults"
 	"chatkeeper/infra/local/seed"
@@ -15,6 +19,8 @@ import (
 	"chatkeeper/shared/chat"
 	"chatkeeper/shared/dynamo"
 	"chatkeeper/shared/invariant"
+	"chatkeeper/shared/queue"
+	"chatkeeper/shared/team"
 )
 
 const phoneA, phoneB = "15550101111", "15550102222"
@@ -233,6 +239,180 @@ func TestUnreadOfACrowd(t *testing.T) {
 	}
 }
 
+// beside does something between any two of the assigner's calls: before the one with number at.
+type beside struct {
+	at    int
+	calls int
+	what  func()
+}
+
+func (b *beside) add(stack *middleware.Stack) error {
+	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("beside", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+		if b.calls == b.at {
+			b.what()
+		}
+		b.calls++
+		return next.HandleInitialize(ctx, in)
+	}), middleware.Before)
+}
+
+// pair is a customer with two Chats: one by phone number, one by user id.
+type pair struct {
+	number, user         string
+	phoneChat, userChat  string
+	first, second, proof map[string]any
+}
+
+func (w *world) pair(n int) pair {
+	w.Helper()
+	p := pair{number: fmt.Sprintf("1555%07d", n), user: fmt.Sprintf("US.%d", n)}
+	p.first, p.second, p.proof = text("", p.number, "a", minute(1)), text(p.user, "", "b", minute(2)), text(p.user, p.number, "c", minute(3))
+	w.nobodyAround(func() {
+		w.receives(p.first)
+		w.receives(p.second)
+	})
+	leads, err := w.store.Find(w.Context(), testSecret.UserAddress(seed.SupportNumber, p.user), testSecret.PhoneAddress(seed.SupportNumber, p.number), true)
+	w.must(err)
+	p.userChat, p.phoneChat = leads.User.Chat, leads.Phone.Chat
+	return p
+}
+
+// Everything that may happen to either Chat while they merge, before every call that the merge makes: the one that comes
+// second sees the other.
+func TestRacesWithAMerger(t *testing.T) {
+	t.Parallel()
+	for _, race := range []struct {
+		what string
+		do   func(w *world, p pair)
+		want func(c chat.Chat) bool // of the Chat that goes on
+		more int                    // texts beside the three
+	}{
+		{"a message to the phone number", func(w *world, p pair) { w.receives(text("", p.number, "x", minute(10))) }, nil, 1},
+		{"a message to the user id", func(w *world, p pair) { w.receives(text(p.user, "", "x", minute(10))) }, nil, 1},
+		{"a late message to the phone number", func(w *world, p pair) { w.receives(text("", p.number, "x", minute(0))) }, nil, 1},
+		{"an aside to the phone number", func(w *world, p pair) {
+			w.receives(of(text("", p.number, "", minute(10)), "reaction", map[string]any{"message_id": "wamid.x", "emoji": "👍"}))
+		}, func(c chat.Chat) bool { return len(c.Unread) == 4 }, 1},
+		{"another proof", func(w *world, p pair) { w.receives(text(p.user, p.number, "x", minute(10))) }, nil, 1},
+		{"the pool is served", func(w *world, _ pair) { w.serves(support) }, nil, 0},
+		{"the first is given away", func(w *world, p pair) { w.gives(p.phoneChat, "eve") }, nil, 0},
+		{"the second is given away", func(w *world, p pair) { w.gives(p.userChat, "eve") }, func(c chat.Chat) bool { return c.Owner == "eve" }, 0},
+		{"the first is closed", func(w *world, p pair) { w.gives(p.phoneChat, "eve"); w.closesIf(p.phoneChat) }, nil, 0},
+		{"the second is closed", func(w *world, p pair) { w.gives(p.userChat, "eve"); w.closesIf(p.userChat) }, nil, 0},
+		{"the first is read", func(w *world, p pair) {
+			if w.gives(p.phoneChat, "eve") {
+				w.reads(p.phoneChat, "eve", minute(1))
+			}
+		}, nil, 0},
+		{"the customer of the first is edited", func(w *world, p pair) { w.names(p.phoneChat, "VIP") }, func(c chat.Chat) bool { return c.Customer.Name == "VIP" }, 0},
+		{"the customer of the second is edited", func(w *world, p pair) { w.names(p.userChat, "VIP") }, func(c chat.Chat) bool { return c.Customer.Name == "VIP" }, 0},
+		{"newer rules", func(w *world, _ pair) { w.saveRules(everyoneInTurn); w.reroutes() }, nil, 0},
+		{"another phone number of the first", func(w *world, p pair) {
+			w.receives(system("", p.number, 4, map[string]any{"type": "user_changed_number", "wa_id": p.number + "9"}))
+		}, func(c chat.Chat) bool { return len(c.Customer.Phone) == 12 }, 1},
+	} {
+		t.Run(race.what, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, agent("dan", 0, "support"), agent("eve", 0, "support"))
+			for at, more := 0, true; more && !t.Failed(); at++ {
+				p := w.pair(at)
+				b := &beside{at: at, what: func() { race.do(w, p) }}
+				sick := *w.assigner
+				sick.store = dynamo.New(dynamodb.New(serverstest.DynamoDB(t).Options(), dynamodb.WithAPIOptions(b.add)), w.tables["ChatsTable"], w.tables["TeamTable"])
+				w.must(sick.update(t.Context(), w.updates("messages", p.proof)[0]))
+				if more = b.calls > at; !more {
+					race.do(w, p)
+				}
+				for _, m := range []map[string]any{p.first, p.second, p.proof} {
+					w.receives(m)
+				}
+				c, err := w.goingOn(t.Context(), p.userChat)
+				w.must(err)
+				other, err := w.goingOn(t.Context(), p.phoneChat)
+				w.must(err)
+				if c.ID != other.ID {
+					t.Fatalf("before call %d: they are two Chats", at)
+				}
+				if reads := w.texts(c); len(reads) != 3+race.more {
+					t.Errorf("before call %d: it reads %q", at, reads)
+				}
+				if race.want != nil && !race.want(c) {
+					t.Errorf("before call %d: it became %+v", at, c)
+				}
+			}
+			w.checked()
+		})
+	}
+}
+
+// gives gives a Chat to somebody, unless it is merged.
+func (w *world) gives(id, to string) bool {
+	w.Helper()
+	given := false
+	_, err := w.store.Update(w.Context(), id, func(c chat.Chat) (*chat.Change, error) {
+		if given = c.Status != chat.Merged; !given || c.Owner == to {
+			return nil, nil
+		}
+		change := c.Reassigned(dynamo.Now(), chat.System, to, "")
+		return &change, nil
+	})
+	w.must(err)
+	return given
+}
+
+func (w *world) closesIf(id string) {
+	w.Helper()
+	_, err := w.store.Update(w.Context(), id, func(c chat.Chat) (*chat.Change, error) {
+		if c.Status != chat.Open || c.Owner == "" {
+			return nil, nil
+		}
+		change := c.Closes(dynamo.Now(), chat.System)
+		return &change, nil
+	})
+	w.must(err)
+}
+
+func (w *world) reads(id, person string, at time.Time) {
+	w.Helper()
+	page, err := w.store.MessagesAfter(w.Context(), chat.Chat{ID: id}, chat.Key{}, 100)
+	w.must(err)
+	var keys []chat.Key
+	for _, m := range page.Messages {
+		if m.Key.Time().Equal(at) {
+			keys = append(keys, m.Key)
+		}
+	}
+	_, err = w.store.Read(w.Context(), id, person, keys, func(chat.Chat) error { return nil })
+	w.must(err)
+}
+
+func (w *world) names(id, customer string) {
+	w.Helper()
+	for {
+		c, err := w.store.Chat(w.Context(), id)
+		w.must(err)
+		if c.Status != chat.Merged {
+			break
+		}
+		id = c.MergedInto
+	}
+	_, err := w.store.EditCustomer(w.Context(), id, "dan", dynamo.Now(), editAs(customer))
+	w.must(err)
+}
+
+// reroutes routes every waiting Chat by the rules in force.
+func (w *world) reroutes() {
+	w.Helper()
+	all, err := w.store.Snapshot(w.Context())
+	w.must(err)
+	rules, err := w.store.InForce(w.Context())
+	w.must(err)
+	for _, e := range all.Entries {
+		_, err := w.store.Reroute(w.Context(), e, rules, dynamo.Now())
+		w.must(err)
+	}
+}
+
 // Every single fault on every single call of a merger: delivered again, it is one Chat with everything in it.
 func TestFaultsOfAMerger(t *testing.T) {
 	t.Parallel()
@@ -317,5 +497,118 @@ func TestMergersSideBySide(t *testing.T) {
 	}
 	if got := w.texts(w.the()); !slices.Equal(got, []string{"i", "a", "b", "c", "d", "e", "f", "g", "h"}) {
 		t.Errorf("it reads %q", got)
+	}
+}
+
+// I8 and I4 over histories drawn at random: customers write under their phone number, their user id or both, change their
+// number (and WhatsApp says so, before or after they write from it), numbers are recycled, Chats are served and closed,
+// and deliveries come again. In the end each customer has one Chat that reads as they wrote, and nothing of a stranger's.
+func TestRandomIdentities(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, agent("dan", 0, "support", "sales"), agent("eve", 0, "support", "sales"))
+	run := 0
+	rapid.Check(t, func(r *rapid.T) {
+		run++
+		type person struct {
+			user, phone string
+			wrote       []string
+			bound       bool // a message showed user id and phone number together
+		}
+		var people []*person
+		numbers := 0
+		number := func() string { numbers++; return fmt.Sprintf("1555%04d%03d", run, numbers) }
+		for i := range rapid.IntRange(1, 3).Draw(r, "customers") {
+			people = append(people, &person{user: fmt.Sprintf("US.%d.%d", run, i), phone: number()})
+		}
+		var past []string
+		clock := 0
+		send := func(p *person, m map[string]any, reads string) {
+			body := w.updates("messages", m)[0]
+			past = append(past, body)
+			p.wrote = append(p.wrote, reads)
+			w.must(w.update(t.Context(), body))
+		}
+		write := func(p *person, user, phone string) {
+			clock++
+			if user != "" && phone != "" {
+				p.bound = true
+			}
+			said := fmt.Sprintf("%s says %d", p.user, clock)
+			send(p, text(user, phone, said, minute(clock)), said)
+		}
+		for range rapid.IntRange(3, 14).Draw(r, "steps") {
+			p := rapid.SampledFrom(people).Draw(r, "who")
+			switch rapid.IntRange(0, 9).Draw(r, "what") {
+			case 0, 1:
+				write(p, "", p.phone)
+			case 2, 3:
+				write(p, p.user, "")
+			case 4, 5:
+				write(p, p.user, p.phone)
+			case 6: // a new number; the old one is free
+				if !p.bound {
+					break
+				}
+				old := p.phone
+				p.phone = number()
+				told := system(p.user, old, clock+1, map[string]any{"type": "user_changed_number", "wa_id": p.phone})
+				clock++
+				if rapid.Bool().Draw(r, "writes first") {
+					write(p, "", p.phone)
+				}
+				send(p, told, "")
+				if rapid.Bool().Draw(r, "recycled") {
+					heir := &person{user: fmt.Sprintf("US.%d.heir%d", run, numbers), phone: old}
+					people = append(people, heir)
+					write(heir, heir.user, heir.phone)
+				}
+			case 7:
+				if len(past) > 0 {
+					w.must(w.update(t.Context(), rapid.SampledFrom(past).Draw(r, "again")))
+				}
+			case 8:
+				w.must(w.serve(t.Context(), queue.Signal{Pool: support}))
+			case 9:
+				leads, err := w.store.Find(t.Context(), testSecret.UserAddress(seed.SupportNumber, p.user), "", true)
+				w.must(err)
+				if leads.User != nil {
+					c, err := w.goingOn(t.Context(), leads.User.Chat)
+					w.must(err)
+					w.closesIf(c.ID)
+				}
+			}
+		}
+		for _, p := range people {
+			write(p, p.user, p.phone) // the proof, at last
+		}
+		for _, body := range past {
+			w.must(w.update(t.Context(), body))
+		}
+		for _, p := range people {
+			leads, err := w.store.Find(t.Context(), testSecret.UserAddress(seed.SupportNumber, p.user), testSecret.PhoneAddress(seed.SupportNumber, p.phone), true)
+			w.must(err)
+			c, err := w.goingOn(t.Context(), leads.User.Chat)
+			w.must(err)
+			other, err := w.goingOn(t.Context(), leads.Phone.Chat)
+			w.must(err)
+			if c.ID != other.ID {
+				r.Fatalf("%s has two Chats", p.user)
+			}
+			got := w.texts(c)
+			want := slices.Clone(p.wrote)
+			slices.SortFunc(got, cmp.Compare[string])
+			slices.SortFunc(want, cmp.Compare[string])
+			if !slices.Equal(got, want) {
+				r.Fatalf("the Chat of %s reads %q, they wrote %q", p.user, got, want)
+			}
+		}
+	})
+	w.checked()
+}
+
+// editAs gives the customer a name.
+func editAs(name string) func(chat.Chat, team.Person) (chat.Edit, []chat.Need, error) {
+	return func(c chat.Chat, _ team.Person) (chat.Edit, []chat.Need, error) {
+		return chat.Edit{Name: name, Language: c.Customer.Language, Tags: c.Customer.Tags}, []chat.Need{{Person: "dan"}}, nil
 	}
 }

@@ -207,7 +207,8 @@ var customers atomic.Int64
 
 // customer is somebody who writes.
 type customer struct {
-	phone string
+	phone string // empty: WhatsApp does not tell it
+	user  string // WhatsApp's user id; empty: WhatsApp does not tell it
 	name  string
 }
 
@@ -221,14 +222,21 @@ func newCustomer() customer {
 // writes delivers a text of the customer through the signed webhook.
 func (w *world) writes(t testing.TB, c customer, text string, at time.Time) {
 	t.Helper()
-	w.phones.Store(c.phone, true)
+	contact := map[string]any{"profile": map[string]any{"name": c.name}}
+	message := map[string]any{"id": "wamid." + rand.Text(), "timestamp": fmt.Sprint(at.Unix()), "type": "text", "text": map[string]any{"body": text}}
+	if c.phone != "" {
+		w.phones.Store(c.phone, true)
+		contact["wa_id"], message["from"] = c.phone, c.phone
+	}
+	if c.user != "" {
+		contact["user_id"], message["from_user_id"] = c.user, c.user
+	}
 	body, err := json.Marshal(map[string]any{"object": "whatsapp_business_account", "entry": []any{map[string]any{"id": "1", "changes": []any{map[string]any{
 		"field": "messages", "value": map[string]any{
 			"messaging_product": "whatsapp",
 			"metadata":          map[string]any{"phone_number_id": "100000000000001", "display_phone_number": "15550100001"},
-			"contacts":          []any{map[string]any{"wa_id": c.phone, "profile": map[string]any{"name": c.name}}},
-			"messages": []any{map[string]any{"id": "wamid." + rand.Text(), "from": c.phone, "timestamp": fmt.Sprint(at.Unix()),
-				"type": "text", "text": map[string]any{"body": text}}},
+			"contacts":          []any{contact},
+			"messages":          []any{message},
 		}}}}}})
 	if err != nil {
 		t.Fatal(err)

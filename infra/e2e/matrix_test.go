@@ -26,11 +26,15 @@ bruno      | waiting        | yes             | not_assignee       | not_assigne
 alex       | open, amira    | yes             | admin_not_assignee | admin_not_assignee | admin_not_assignee | yes             | yes             | yes
 alex       | closed, amira  | yes             | admin_not_assignee | admin_not_assignee | admin_not_assignee | yes             | chat_closed     | yes
 alex       | waiting        | yes             | admin_not_assignee | admin_not_assignee | admin_not_assignee | yes             | yes             | yes
+amira      | merged         | yes             | chat_merged        | chat_merged        | chat_merged        | chat_merged     | chat_merged     | chat_merged
+dan        | merged         | yes             | chat_merged        | chat_merged        | chat_merged        | chat_merged     | chat_merged     | chat_merged
+alex       | merged         | yes             | chat_merged        | chat_merged        | chat_merged        | chat_merged     | chat_merged     | chat_merged
 alex       | open, alex     | yes             | yes                | yes                | yes                | yes             | yes             | yes
 alex       | closed, alex   | yes             | yes                | chat_closed        | yes                | yes             | chat_closed     | yes
 mei        | open, mei      | inactive        | inactive           | inactive           | inactive           | inactive        | inactive        | inactive
 mei        | closed, mei    | inactive        | inactive           | inactive           | inactive           | inactive        | inactive        | inactive
 mei        | open, amira    | inactive        | inactive           | inactive           | inactive           | inactive        | inactive        | inactive
+mei        | merged         | inactive        | inactive           | inactive           | inactive           | inactive        | inactive        | inactive
 mei        | waiting        | inactive        | inactive           | inactive           | inactive           | inactive        | inactive        | inactive
 unknown    | open, amira    | unknown_person  | unknown_person     | unknown_person     | unknown_person     | unknown_person  | unknown_person  | unknown_person
 unknown    | closed, amira  | unknown_person  | unknown_person     | unknown_person     | unknown_person     | unknown_person  | unknown_person  | unknown_person
@@ -66,7 +70,7 @@ hmac       | unauthenticated
 not signed | unauthenticated
 `
 
-var statusOf = map[string]int{"chat_closed": 409, "not_assignee": 403, "admin_not_assignee": 403, "inactive": 403,
+var statusOf = map[string]int{"chat_closed": 409, "chat_merged": 409, "not_assignee": 403, "admin_not_assignee": 403, "inactive": 403,
 	"unknown_person": 403, "unauthenticated": 401}
 
 // refused is how an answer with this code reads.
@@ -197,6 +201,12 @@ func (w *world) chatIn(t *testing.T, state string, hadBruno bool) string {
 	c := newCustomer()
 	w.writes(t, c, "Hello?", time.Now())
 	id := w.chatOf(t, c)
+	if state == "merged" {
+		w.writes(t, customer{user: "US." + c.phone, name: c.name}, "Nobody there?", time.Now().Add(time.Second))
+		w.writes(t, customer{user: "US." + c.phone, phone: c.phone, name: c.name}, "It is me again.", time.Now().Add(2*time.Second))
+		until(t, "the customer has one Chat again", func() bool { return w.chat(t, "alex", id).at("id") != id })
+		return id
+	}
 	give := func(to string) {
 		w.must(t, "200", request{as: "alex", method: "PUT", path: "/v1/chats/" + id + "/assignee", body: map[string]any{"personId": to}})
 	}
@@ -254,8 +264,11 @@ func (w *world) row(t *testing.T, r *row) {
 			t.Errorf("GET %s: %s, want %s", path, a.code(), want)
 		}
 	}
-	if r.want["look"] == "yes" {
-		told := looks[""]
+	if told := looks[""]; r.state == "merged" && r.want["look"] == "yes" {
+		if told.at("id") == r.quiet || told.at("status") != "open" || len(looks["/messages"].items()) != 3 {
+			t.Errorf("a merged Chat does not lead to the one that goes on: %s", told.text)
+		}
+	} else if r.want["look"] == "yes" {
 		for action, can := range map[string]string{"read": "read", "reply": "reply", "status": "changeStatus", "give": "reassign"} {
 			if told.at("can", can) != (r.want[action] == "yes") {
 				t.Errorf("can.%s is %v, and %s is %s", can, told.at("can", can), action, r.want[action])
