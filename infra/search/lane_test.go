@@ -78,7 +78,7 @@ func (g *ground) function(id string) *template.Function {
 func (l *lane) newRun(s *scenario, p plan) *run {
 	r := &run{lane: l, plan: p, scenario: s, id: strconv.FormatInt(l.runs.Add(1), 10),
 		arrivals: make(chan *call), ended: make(chan ending), over: make(chan struct{}),
-		slots: map[string][]*slot{}, streams: map[string]*stream{}, kept: promises{replies: map[string]map[string]bool{}}}
+		slots: map[string][]*slot{}, streams: map[string]*stream{}, kept: noPromises()}
 	if p.seed != 0 {
 		r.random = rand.New(rand.NewPCG(p.seed, 0))
 	}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -29,7 +30,9 @@ type scenario struct {
 	people func(context.Context, *dynamo.Store) error // who is there and which rules are in force
 	before []phase                                    // what has happened before anything can go wrong
 	phases []phase
-	ripens time.Duration // how long after what was before the story begins
+	ripens time.Duration                // how long after what was before the story begins
+	chats  int                          // how many Chats go on in the end; 0: it depends on who was first
+	whose  map[string]customer.Customer // in whose Chat a message must stand, where that could be mistaken
 
 	start    stored
 	promised promises
@@ -51,12 +54,17 @@ type action struct {
 
 // promises are what was acknowledged.
 type promises struct {
-	wamids  []string
+	wamids  []string                   // of messages
+	unread  map[chat.Mark]bool         // messages that nobody was told they had read, and whether they must count as unread
 	replies map[string]map[string]bool // ids that were told, by text
 }
 
+func noPromises() promises {
+	return promises{unread: map[chat.Mark]bool{}, replies: map[string]map[string]bool{}}
+}
+
 func (p promises) clone() promises {
-	out := promises{wamids: append([]string(nil), p.wamids...), replies: map[string]map[string]bool{}}
+	out := promises{wamids: slices.Clone(p.wamids), unread: maps.Clone(p.unread), replies: map[string]map[string]bool{}}
 	for text, ids := range p.replies {
 		out.replies[text] = maps.Clone(ids)
 	}
@@ -75,16 +83,50 @@ func (r *run) check(ctx context.Context) (invariant.Snapshot, error) {
 	for _, b := range invariant.Check(all, time.Hour) {
 		broken = append(broken, errors.New(b.String()))
 	}
-	byWAMID, byText := map[string]int{}, map[string]int{}
+	chats := map[string]chat.Chat{}
+	unread, live := map[chat.Mark]bool{}, 0
+	for _, c := range all.Chats {
+		chats[c.ID] = c
+		if c.Status != chat.Merged {
+			live++
+		}
+		for _, m := range c.Unread {
+			unread[m] = true
+		}
+	}
+	if r.scenario.chats > 0 && live != r.scenario.chats && r.counting {
+		broken = append(broken, fmt.Errorf("I8: %d Chats go on, want %d", live, r.scenario.chats))
+	}
+	for m, must := range r.kept.unread {
+		if must && !unread[m] {
+			broken = append(broken, fmt.Errorf("I4: the message with the mark %x does not count as unread, and nobody has read it", m))
+		}
+	}
+	for m := range unread {
+		if _, may := r.kept.unread[m]; !may {
+			broken = append(broken, fmt.Errorf("I4: the message with the mark %x counts as unread, and somebody has read it", m))
+		}
+	}
+	byWAMID, byText := map[string]map[chat.Key]bool{}, map[string]int{}
 	for _, m := range all.Messages {
-		byWAMID[m.WAMID]++
+		if byWAMID[m.WAMID] == nil {
+			byWAMID[m.WAMID] = map[chat.Key]bool{} // one that is stored in two Chats of a merger has one Key, and is shown once
+		}
+		byWAMID[m.WAMID][m.Key] = true
 		if m.Direction == chat.Out {
 			byText[m.Text]++
 		}
+		in := chats[m.Chat]
+		for in.Status == chat.Merged {
+			in = chats[in.MergedInto]
+		}
+		if who, told := r.scenario.whose[m.WAMID]; told && in.Customer.UserID != who.UserID {
+			broken = append(broken, fmt.Errorf("I8: the message %s of %s stands with %s", m.WAMID, who.UserID, in.Customer.UserID))
+		}
 	}
 	for _, wamid := range r.kept.wamids {
-		if byWAMID[wamid] != 1 {
-			broken = append(broken, fmt.Errorf("I4: the message %s was acknowledged and is stored %d times", wamid, byWAMID[wamid]))
+		if len(byWAMID[wamid]) != 1 {
+			broken = append(broken, fmt.Errorf("I4: the message %s was acknowledged and is stored %d times", wamid, len(byWAMID[wamid])))
 		}
 	}
 	for text, ids := range r.kept.replies {
@@ -130,13 +172,65 @@ var (
 	carla = customer.Customer{Name: "Carla", UserID: "GB.00000000000000000003", Phone: "440000000003"}
 )
 
-func (g *ground) chatOf(c customer.Customer) string {
-	return g.secret.UserAddress(seed.SupportNumber, c.UserID)
+// chatOf is the id of a customer's Chat as people have it on their screens: perhaps since before it was merged.
+func (r *run) chatOf(c customer.Customer) string {
+	var user, phone string
+	if c.UserID != "" {
+		user = r.secret.UserAddress(seed.SupportNumber, c.UserID)
+	}
+	if c.Phone != "" {
+		phone = r.secret.PhoneAddress(seed.SupportNumber, c.Phone)
+	}
+	leads, err := r.store.Find(context.Background(), user, phone, true)
+	if err != nil {
+		r.broken(err)
+	}
+	switch {
+	case leads.User != nil:
+		return leads.User.Chat
+	case leads.Phone != nil:
+		return leads.Phone.Chat
+	}
+	return user
 }
+
+// at is a second of the story.
+func at(second int) time.Time { return storyBegan.Add(time.Duration(second) * time.Second) }
+
+// key is the Key of a message at a second of the story.
+func (r *run) key(second int, wamid string) chat.Key { return r.secret.Key(at(second).Unix(), wamid) }
 
 // writes is a message, at a second of the story.
 func writes(c customer.Customer, second int, wamid string) action {
-	body := c.Sends(seed.SupportNumber, "", wamid, storyBegan.Add(time.Duration(second)*time.Second), customer.Message{Text: "My order has not arrived"}).Body
+	return brings(second, wamid, counts, c.Sends(seed.SupportNumber, "", wamid, at(second), customer.Message{Text: "My order has not arrived"}).Body)
+}
+
+// reacts is a message that opens nothing, and counts as unread only if the Chat is open.
+func reacts(c customer.Customer, second int, wamid string) action {
+	return brings(second, wamid, mayCount, c.Sends(seed.SupportNumber, "", wamid, at(second), customer.Message{Type: customer.Reaction, Target: "wamid.x"}).Body)
+}
+
+// isCalled is WhatsApp's word that a customer has another user id from now on.
+func isCalled(c customer.Customer, second int, wamid, userID string) action {
+	body, err := json.Marshal(map[string]any{"object": "whatsapp_business_account", "entry": []any{map[string]any{"id": "1", "changes": []any{map[string]any{
+		"field": "messages", "value": map[string]any{"messaging_product": "whatsapp", "metadata": map[string]any{"phone_number_id": seed.SupportNumber},
+			"messages": []any{map[string]any{"id": wamid, "timestamp": fmt.Sprint(at(second).Unix()), "from_user_id": userID, "type": "system",
+				"system": map[string]any{"type": "user_changed_user_id", "user_id": userID, "previous_user_id": c.UserID}}}}}}}}})
+	if err != nil {
+		panic(err)
+	}
+	return brings(second, wamid, countsNever, body)
+}
+
+// Whether a message counts as unread.
+const (
+	counts      = "counts"
+	mayCount    = "may count"
+	countsNever = "counts never"
+)
+
+// brings is a delivery of WhatsApp's.
+func brings(second int, wamid, unread string, body []byte) action {
 	mac := hmac.New(sha256.New, []byte(appSecret))
 	mac.Write(body)
 	event := request(http.MethodPost, "/webhooks/whatsapp", "", nil, string(body),
@@ -147,8 +241,25 @@ func writes(c customer.Customer, second int, wamid string) action {
 				return fmt.Errorf("a delivery was refused: %d", status)
 			}
 			r.kept.wamids = append(r.kept.wamids, wamid)
+			if unread != countsNever {
+				r.kept.unread[r.key(second, wamid).Mark()] = unread == counts
+			}
 			return nil
 		}}
+}
+
+// reads is the Assignee's word that a message was on their screen.
+func reads(person string, c customer.Customer, second int, wamid string) action {
+	a := asks(person, "ChatsFunction", http.MethodPost, "/v1/chats/{chatId}/read", c,
+		func(r *run) string { return `{"messages":["` + r.key(second, wamid).String() + `"]}` }, nil)
+	otherwise := a.then
+	a.then = func(r *run, status int, body []byte) error {
+		if status == http.StatusOK {
+			delete(r.kept.unread, r.key(second, wamid).Mark())
+		}
+		return otherwise(r, status, body)
+	}
+	return a
 }
 
 // request is an event of the HTTP API.
@@ -168,12 +279,12 @@ func request(method, route, path string, parameters map[string]string, body stri
 }
 
 // asks is a request of somebody about a Chat. Whatever is decided is fine, as long as it is decided.
-func asks(person, function, method, route string, c customer.Customer, body string, header map[string]string) action {
-	return action{name: person + " " + method + " " + route + " " + body, function: function, event: func(r *run) []byte {
+func asks(person, function, method, route string, c customer.Customer, body func(*run) string, header map[string]string) action {
+	return action{name: person + " " + method + " " + route, function: function, event: func(r *run) []byte {
 		id := r.chatOf(c)
 		headers := map[string]string{"authorization": "Bearer " + r.tokens[person]}
 		maps.Copy(headers, header)
-		return request(method, route, "/v1/chats/"+id, map[string]string{"chatId": id}, body, headers)
+		return request(method, route, "/v1/chats/"+id, map[string]string{"chatId": id}, body(r), headers)
 	}, then: func(r *run, status int, body []byte) error {
 		switch status {
 		case http.StatusOK, http.StatusCreated:
@@ -191,16 +302,24 @@ func asks(person, function, method, route string, c customer.Customer, body stri
 	}}
 }
 
+// says is a body that is the same in every run.
+func says(body string) func(*run) string { return func(*run) string { return body } }
+
 func sets(person, status string, c customer.Customer) action {
-	return asks(person, "StatusFunction", http.MethodPut, "/v1/chats/{chatId}/status", c, `{"status":"`+status+`"}`, nil)
+	return asks(person, "StatusFunction", http.MethodPut, "/v1/chats/{chatId}/status", c, says(`{"status":"`+status+`"}`), nil)
 }
 
 func gives(person string, c customer.Customer, to string) action {
-	return asks(person, "ReassignFunction", http.MethodPut, "/v1/chats/{chatId}/assignee", c, to, nil)
+	return asks(person, "ReassignFunction", http.MethodPut, "/v1/chats/{chatId}/assignee", c, says(to), nil)
+}
+
+// knows is what somebody says about a customer.
+func knows(person string, c customer.Customer, what string) action {
+	return asks(person, "ChatsFunction", http.MethodPatch, "/v1/chats/{chatId}/customer", c, says(what), nil)
 }
 
 func replies(person string, c customer.Customer, text string) action {
-	a := asks(person, "ReplyFunction", http.MethodPost, "/v1/chats/{chatId}/messages", c, `{"type":"text","text":"`+text+`"}`,
+	a := asks(person, "ReplyFunction", http.MethodPost, "/v1/chats/{chatId}/messages", c, says(`{"type":"text","text":"`+text+`"}`),
 		map[string]string{"idempotency-key": "key of " + text})
 	otherwise := a.then
 	a.then = func(r *run, status int, body []byte) error {
@@ -293,6 +412,9 @@ const (
 	// byPhone sends one customer to sales and the others to support.
 	byPhone = `{"rules": [{"id": "one", "name": "One", "enabled": true, "when": {"field": "phonePrefix", "in": ["440000000002"]},
 		"to": [{"team": "sales", "strategy": "round_robin"}]}], "otherwise": {"to": [{"team": "support", "strategy": "round_robin"}]}}`
+	// byLanguage sends Arabic to sales and the rest to support.
+	byLanguage = `{"rules": [{"id": "one", "name": "One", "enabled": true, "when": {"field": "language", "in": ["ar"]},
+		"to": [{"team": "sales", "strategy": "round_robin"}]}], "otherwise": {"to": [{"team": "support", "strategy": "round_robin"}]}}`
 )
 
 // byID and byPhoneOnly are messages of the same person under one of their identities.
@@ -351,5 +473,46 @@ func scenarios() []*scenario {
 		{name: "step-in-two-sweeps", ripens: time.Second, people: there(inSteps, away(agent("amira", 2, "support")), away(agent("dan", 1, "sales"))),
 			before: one(writes(alice, 1, "a1")),
 			phases: one(sweeps(), sweeps(), is("dan", team.Online))},
+
+		// What people do beside owning.
+		{name: "read-vs-message", people: there(toSupport, agent("amira", 2, "support"), agent("dan", 2, "sales")),
+			before: one(writes(alice, 1, "a1")),
+			phases: one(reads("amira", alice, 1, "a1"), writes(alice, 2, "a2"), gives("alex", alice, `{"personId":"dan"}`))},
+		{name: "edit-vs-assign", people: there(byLanguage, away(agent("amira", 2, "support")), agent("dan", 2, "sales")),
+			before: one(writes(alice, 1, "a1")),
+			phases: one(knows("alex", alice, `{"language":"ar"}`), is("amira", team.Online), writes(alice, 2, "a2"))},
+
+		// Two Chats that prove to be one customer's.
+		{name: "merge", chats: 1, people: there(toEveryone, agent("amira", 3), agent("dan", 3)),
+			before: []phase{{writes(byPhoneOnly(alice), 1, "a1")}, {writes(byID(alice), 2, "a2")}},
+			phases: one(writes(alice, 3, "a3"), writes(byPhoneOnly(alice), 4, "a4"), writes(byID(alice), 5, "a5"))},
+		{name: "merge-at-once", chats: 1, people: there(toEveryone, agent("amira", 3), agent("dan", 3)),
+			phases: one(writes(byPhoneOnly(alice), 1, "a1"), writes(byID(alice), 2, "a2"), writes(alice, 3, "a3"))},
+		{name: "merge-waiting", chats: 2, people: there(toEveryone, away(agent("amira", 3))),
+			before: []phase{{writes(byPhoneOnly(alice), 1, "a1")}, {writes(byID(alice), 2, "a2")}},
+			phases: one(writes(alice, 3, "a3"), is("amira", team.Online), writes(boris, 4, "b1"))},
+		{name: "merge-vs-acts", chats: 1, people: there(toEveryone, agent("amira", 3), away(agent("dan", 3, "support"))),
+			before: []phase{{writes(byPhoneOnly(alice), 1, "a1")}, {gives("alex", byPhoneOnly(alice), `{"personId":"dan"}`)}, {writes(byID(alice), 2, "a2")}},
+			phases: one(reacts(alice, 3, "a3"), sets("amira", "closed", byID(alice)), replies("dan", byPhoneOnly(alice), "On it."), gives("dan", byPhoneOnly(alice), `{"teamId":"support"}`))},
+		{name: "merge-reopens", chats: 1, people: there(toEveryone, agent("amira", 3), agent("dan", 1)),
+			before: []phase{{writes(byPhoneOnly(alice), 1, "a1")}, {writes(byID(alice), 2, "a2")},
+				{gives("alex", byID(alice), `{"personId":"amira"}`)}, {sets("amira", "closed", byID(alice))}},
+			phases: one(reacts(alice, 3, "a3"), reads("amira", byID(alice), 2, "a2"), writes(byPhoneOnly(alice), 4, "a4"))},
+		{name: "merge-vs-rules", chats: 1, people: there(toSupport, agent("dan", 3, "sales")),
+			before: []phase{{writes(byPhoneOnly(alice), 1, "a1")}, {writes(byID(alice), 2, "a2")}},
+			phases: one(reacts(alice, 3, "a3"), saves(toSales, 1))},
+		{name: "merge-vs-step", chats: 1, ripens: time.Second, people: there(inSteps, away(agent("amira", 2, "support")), away(agent("dan", 2, "sales"))),
+			before: []phase{{writes(byPhoneOnly(alice), 1, "a1")}, {writes(byID(alice), 2, "a2")}},
+			phases: one(sweeps(), reacts(alice, 3, "a3"), is("dan", team.Online))},
+		{name: "merge-of-three", chats: 1, people: there(toEveryone, agent("amira", 9)),
+			before: []phase{{writes(byPhoneOnly(alice), 1, "a1")}, {writes(customer.Customer{Name: "Alice", Phone: carla.Phone}, 2, "a2")}},
+			phases: one(writes(byID(alice), 3, "a3"), writes(alice, 4, "a4"), reacts(customer.Customer{UserID: alice.UserID, Phone: carla.Phone}, 5, "a5"))},
+		{name: "new-user-id", chats: 1, people: there(toEveryone, agent("amira", 9)),
+			before: one(writes(alice, 1, "a1")),
+			phases: one(isCalled(alice, 3, "s1", carla.UserID), writes(byID(carla), 4, "a2"), writes(byID(alice), 2, "a3"))},
+		{name: "recycled-number", chats: 2, people: there(toEveryone, agent("amira", 9)),
+			before: one(writes(alice, 1, "a1")),
+			phases: one(writes(customer.Customer{Name: "Boris", UserID: boris.UserID, Phone: alice.Phone}, 4, "b1"), writes(byID(alice), 5, "a2"), writes(byPhoneOnly(alice), 2, "a3")),
+			whose:  map[string]customer.Customer{"a1": alice, "a2": alice, "a3": alice, "b1": boris}},
 	}
 }
