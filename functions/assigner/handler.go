@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -135,11 +136,13 @@ func (a *assigner) report(ctx context.Context, r events.SQSMessage, err error) {
 func safely(do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			err = fmt.Errorf("%w: %v\n%s", errPanic, p, debug.Stack())
 		}
 	}()
 	return do()
 }
+
+var errPanic = errors.New("panic")
 
 func byGroup(records []events.SQSMessage) [][]events.SQSMessage {
 	var groups [][]events.SQSMessage

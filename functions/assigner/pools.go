@@ -86,6 +86,7 @@ type serving struct {
 	*assigner
 	pool   assign.Pool
 	signal queue.Signal
+	stuck  map[string]stuck // by Chat; see aside.go
 }
 
 // next serves one Chat. It reports true when there is nothing left to do for this signal.
@@ -100,13 +101,16 @@ func (s *serving) next(ctx context.Context) (done bool, err error) {
 	if len(page.Entries) == 0 {
 		return s.empty(ctx)
 	}
+	head, err := s.head(ctx, page)
+	if err != nil {
+		return false, err
+	}
 	people, err := s.store.Roster(ctx)
 	if err != nil {
 		return false, err
 	}
 	// The head decides for all: every member of a pool may take every Chat of it, and strategies differ in whom they
 	// choose, not in whether there is anybody.
-	head := page.Entries[0]
 	choice, err := s.choose(ctx, people, s.want(head))
 	if err != nil {
 		return false, err
@@ -114,7 +118,15 @@ func (s *serving) next(ctx context.Context) (done bool, err error) {
 	if choice.Person == nil {
 		return s.nobody(ctx, page.Entries)
 	}
-	return false, s.assign(ctx, head, choice)
+	err = safely(func() error { return s.assign(ctx, head, choice) })
+	if isPermanent(err) {
+		s.passOver(head, err)
+		return false, nil
+	}
+	if err == nil {
+		err = s.setAsideStuck(ctx)
+	}
+	return false, err
 }
 
 func (s *serving) want(e chat.Entry) assign.Want {
@@ -181,7 +193,7 @@ func (s *serving) nobody(ctx context.Context, entries []chat.Entry) (done bool, 
 	if entries, err = s.withNamed(ctx, entries); err != nil {
 		return false, err
 	}
-	rerouted := false
+	rerouted, failed := false, error(nil)
 	for _, e := range entries {
 		if e.RulesVersion >= rules.Version {
 			continue
@@ -189,6 +201,10 @@ func (s *serving) nobody(ctx context.Context, entries []chat.Entry) (done bool, 
 		routed, err := s.store.Reroute(ctx, e, rules, s.now())
 		if errors.Is(err, dynamo.ErrUnreadable) {
 			return false, s.setAside(ctx, e, err)
+		}
+		if isPermanent(err) {
+			failed = errors.Join(failed, err) // the others are routed and told why all the same
+			continue
 		}
 		if err != nil {
 			return false, err
@@ -217,7 +233,7 @@ func (s *serving) nobody(ctx context.Context, entries []chat.Entry) (done bool, 
 			return false, err
 		}
 	}
-	return true, nil
+	return true, failed
 }
 
 // withNamed adds the entries of the Chats that the signal names: they may stand behind the page that was read.

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -11,7 +13,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go/middleware"
 
+	"chatkeeper/infra/costs/units"
 	"chatkeeper/infra/local/servers/serverstest"
 	"chatkeeper/shared/chat"
 	"chatkeeper/shared/dynamo"
@@ -290,6 +294,20 @@ func TestSetAside(t *testing.T) {
 			entry["rt"] = &types.AttributeValueMemberN{Value: "7"}
 			w.puts(entry)
 		},
+		"a Chat that has no room for an owner": func(w *world, entry dynamo.Item) {
+			w.bloatsChat(entry["ch"].(*types.AttributeValueMemberS).Value)
+		},
+		"a Chat that the assigner panics at": func(w *world, entry dynamo.Item) {
+			chat := "C#" + entry["ch"].(*types.AttributeValueMemberS).Value
+			w.through(dynamodb.WithAPIOptions(func(stack *middleware.Stack) error {
+				return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("panic", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+					if t, is := in.Parameters.(*dynamodb.TransactWriteItemsInput); is && t.TransactItems[0].Update != nil && t.TransactItems[0].Update.Key["pk"].(*types.AttributeValueMemberS).Value == chat {
+						panic("on purpose")
+					}
+					return next.HandleInitialize(ctx, in)
+				}), middleware.Before)
+			}))
+		},
 		"a Chat that can't be read": func(w *world, entry dynamo.Item) {
 			w.breaksChat(entry["ch"].(*types.AttributeValueMemberS).Value)
 		},
@@ -322,6 +340,37 @@ func TestSetAside(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A Chat whose assignment can't be stored, alone in its pool, is nobody's harm, and might be the function's fault: it stays,
+// and the record fails, which ends in an alarm.
+func TestStuckAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, agent("dan", 0, "support"))
+	w.nobodyAround(func() {
+		w.receives(text("US.1", "", "hello", morning), text("US.2", "", "hello", morning))
+		for _, c := range w.checked().Chats {
+			w.bloatsChat(c.ID)
+		}
+	})
+	if err := w.serve(t.Context(), queue.Signal{Pool: support}); !errors.Is(err, dynamo.ErrInvalid) {
+		t.Errorf("served: %v", err)
+	}
+	if page, err := w.store.Waiting(t.Context(), support, "", 10); err != nil || len(page.Entries) != 2 {
+		t.Errorf("%d wait (%v), want both", len(page.Entries), err)
+	}
+}
+
+// bloatsChat makes a Chat's item so large that DynamoDB lets it grow no more.
+func (w *world) bloatsChat(id string) {
+	w.Helper()
+	db, table := serverstest.DynamoDB(w), aws.String(w.tables["ChatsTable"])
+	key := dynamo.Item{"pk": &types.AttributeValueMemberS{Value: "C#" + id}, "sk": &types.AttributeValueMemberS{Value: "0"}}
+	out, err := db.GetItem(w.Context(), &dynamodb.GetItemInput{TableName: table, Key: key})
+	w.must(err)
+	const most, names = 400 << 10, len("bloat")
+	out.Item["bloat"] = &types.AttributeValueMemberS{Value: strings.Repeat("x", most-units.Size(out.Item)-names)}
+	w.puts(out.Item)
 }
 
 // entryItem is the one item that waits in a pool.

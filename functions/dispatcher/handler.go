@@ -127,8 +127,8 @@ func (b *batch) wake(ctx context.Context, cause string, e chat.Entry) error {
 		b.add(e.Pool, cause, e.Chat)
 		return nil
 	}
-	if _, err = b.store.Reroute(ctx, e, rules, b.now()); errors.Is(err, dynamo.ErrUnreadable) {
-		b.add(e.Pool, cause, e.Chat) // the assigner sets it aside
+	if _, err = b.store.Reroute(ctx, e, rules, b.now()); errors.Is(err, dynamo.ErrUnreadable) || errors.Is(err, dynamo.ErrInvalid) {
+		b.add(e.Pool, cause, e.Chat) // the assigner sees to it
 		return nil
 	}
 	return err

@@ -25,6 +25,10 @@ var ErrUnsure error = &chat.Error{Code: chat.TryAgain, Detail: "The storage was 
 // ErrUnreadable: an item is not what it should be. No repetition mends that; somebody has to look at it.
 var ErrUnreadable = errors.New("not readable")
 
+// ErrInvalid: DynamoDB does not take the write, whoever is first: an item would be larger than 400 KB, say. No repetition
+// mends that.
+var ErrInvalid = errors.New("not a write that can be done")
+
 // errContended: somebody else was first, each time, until the attempts ran out.
 var errContended error = &chat.Error{Code: chat.TryAgain, Detail: "Others were changing the same thing all the time."}
 
@@ -53,6 +57,8 @@ func kind(err error) error {
 			"ProvisionedThroughputExceededException", "RequestLimitExceeded", "LimitExceededException", "InternalServerError",
 			"ServiceUnavailable", "InternalFailure", "IdempotentParameterMismatchException":
 			return ErrUnsure
+		case "ValidationException":
+			return ErrInvalid
 		}
 		if api.ErrorFault() == smithy.FaultServer {
 			return ErrUnsure
@@ -66,15 +72,20 @@ func kind(err error) error {
 	return nil
 }
 
-// kindOfCancellation reads the reasons by position. A failed condition wins over a conflict: it will not go away.
+// kindOfCancellation reads the reasons by position. A failed condition wins over the others: the next attempt is another
+// one. What can't be done wins over a conflict: it will not go away.
 func kindOfCancellation(reasons []types.CancellationReason) error {
 	var found error
 	for _, r := range reasons {
 		switch aws.ToString(r.Code) {
 		case "ConditionalCheckFailed":
 			return ErrRefused
+		case "ValidationError":
+			found = ErrInvalid
 		case "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded", "RequestLimitExceeded", "InternalServerError":
-			found = ErrUnsure
+			if found == nil {
+				found = ErrUnsure
+			}
 		}
 	}
 	return found
