@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"chatkeeper/infra/costs/units"
 	"chatkeeper/infra/faults"
 	"chatkeeper/infra/local/seed"
 	"chatkeeper/infra/local/servers/serverstest"
@@ -300,4 +302,22 @@ func TestARecordThatCantBeRead(t *testing.T) {
 	entry := w.image("ChatsTable", "W#team:support", "1#")
 	bad := map[string]events.DynamoDBAttributeValue{"pk": entry["pk"], "sk": entry["sk"], "ep": events.NewStringAttribute("not a number")}
 	want(t, w.signalled(w.record(nil, bad), w.record(nil, entry)), fmt.Sprint(c.Pools[0], []string{"a"}))
+}
+
+// A Chat that can't be routed again, because its item may not grow, does not hold up the stream: the assigner sees to it.
+func TestAChatThatCantBeRoutedAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.waiting("a", "hello")
+	entry := w.image("ChatsTable", "W#team:support", "1#")
+	out, err := w.db.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: aws.String(w.tables["ChatsTable"]),
+		Key: dynamo.Item{"pk": &types.AttributeValueMemberS{Value: "C#a"}, "sk": &types.AttributeValueMemberS{Value: "0"}}})
+	w.must(err)
+	out.Item["bloat"] = &types.AttributeValueMemberS{Value: strings.Repeat("x", 400<<10-units.Size(out.Item)-len("bloat"))}
+	_, err = w.db.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String(w.tables["ChatsTable"]), Item: out.Item})
+	w.must(err)
+	w.must(w.store.SaveRules(t.Context(), `{"rules": [{"id": "r", "name": "R", "enabled": true, "when": {"field": "country", "in": ["US"]},
+		"to": [{"team": "support", "strategy": "round_robin"}], "requires": {"languages": ["ar", "en"]}}],
+		"otherwise": {"to": [{"team": "sales", "strategy": "round_robin"}]}}`, "alex", 1, dynamo.Now()))
+	want(t, w.signalled(w.record(nil, entry)), "team:support[a]")
 }
