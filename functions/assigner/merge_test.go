@@ -612,3 +612,105 @@ func editAs(name string) func(chat.Chat, team.Person) (chat.Edit, []chat.Need, e
 		return chat.Edit{Name: name, Language: c.Customer.Language, Tags: c.Customer.Tags}, []chat.Need{{Person: "dan"}}, nil
 	}
 }
+
+// Whichever of two Chats had come to a further step when they merge: the one that goes on waits as the rules say for a Chat
+// that begins, with its place in time. The other's entries are gone and its timers find nothing; the steps open again when
+// their time has come.
+func TestMergersWithStepsOpen(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name          string
+		first, second int // steps that are open to the Chats: 0, 1 or 2
+	}{
+		{"of the one that goes on", 0, 1}, {"of the other", 1, 0}, {"of both", 1, 1}, {"all of the other's", 2, 0}, {"all of both", 2, 2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.saveRules(inSteps)
+			pools := []string{support, "team:sales", everyone}
+			// Nobody is there, so each serving arms the timer of the next step: it is left when no further one opens.
+			waits := func(id string, steps int) {
+				t.Helper()
+				for step, pool := range pools[:steps+1] {
+					w.serves(pool)
+					for _, timer := range w.timers() {
+						if timer.Entry.Chat == id && step < steps {
+							_, err := w.store.Widen(t.Context(), timer, nil, w.now())
+							w.must(err)
+						}
+					}
+				}
+				if c, err := w.store.Chat(t.Context(), id); err != nil || len(c.Pools) != steps+1 {
+					t.Fatalf("%+v (%v), want it in %d pools", c, err, steps+1)
+				}
+			}
+			survivor := testSecret.UserAddress(seed.SupportNumber, "US.1")
+			w.receives(text("", phoneA, "a", minute(1)))
+			waits(w.only().ID, test.first)
+			w.receives(text("US.1", "", "b", minute(2)))
+			waits(survivor, test.second)
+			before, err := w.store.Chat(t.Context(), survivor)
+			w.must(err)
+			w.receives(of(text("US.1", phoneA, "", minute(3)), "system", map[string]any{"type": "customer_identity_changed"}))
+			c := w.the()
+			if c.ID != survivor || !slices.Equal(c.Pools, pools[:1]) || !c.WaitingSince.Equal(before.WaitingSince) {
+				t.Errorf("%s waits in %v since %s, want %v since %s", c.ID, c.Pools, c.WaitingSince, pools[:1], before.WaitingSince)
+			}
+			if n := w.steps(); n != 0 || len(w.timers()) != 0 {
+				t.Errorf("%d timers of before opened a step, and %d are left", n, len(w.timers()))
+			}
+			for step, pool := range pools[:2] {
+				w.serves(pool)
+				if w.steps() != 1 {
+					t.Errorf("step %d did not open again", step+1)
+				}
+			}
+			if c := w.the(); len(c.Pools) != 3 {
+				t.Errorf("it waits in %v", c.Pools)
+			}
+		})
+	}
+}
+
+// The history of a merged Chat and that of the one that goes on are one: read by pages of any size, while more happens, each
+// event comes once, and each Chat's own in their order.
+func TestHistoryOfAMerger(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, agent("dan", 0, "support"), agent("eve", 0, "support"))
+	p := w.pair(1)
+	for i := range 5 {
+		w.gives(p.phoneChat, []string{"dan", "eve"}[i%2])
+		w.gives(p.userChat, []string{"eve", "dan"}[i%2])
+	}
+	w.closes(p.phoneChat)
+	w.receives(p.proof)
+	c := w.the()
+	w.gives(c.ID, "dan")
+	w.gives(c.ID, "eve")
+	all := w.checked().Events
+	for _, limit := range []int{1, 2, 3, 7, 50} {
+		seen, last := map[string]bool{}, map[string]int64{}
+		for after, pages := new(dynamo.EventPlace), 0; after != nil; pages++ {
+			page, err := w.store.Events(t.Context(), c, *after, limit)
+			w.must(err)
+			if after = page.Next; len(page.Events) != limit && after != nil {
+				t.Errorf("page %d of %d events has %d", pages, limit, len(page.Events))
+			}
+			for _, e := range page.Events {
+				id := fmt.Sprint(e.Chat, e.Epoch, e.Type, e.Routed)
+				if before, any := last[e.Chat]; seen[id] || any && e.Epoch > before {
+					t.Errorf("by %d: %s again, or behind epoch %d", limit, id, before)
+				}
+				seen[id], last[e.Chat] = true, e.Epoch
+			}
+			if pages == 1 { // what happens meanwhile is newer than what was shown
+				w.gives(c.ID, []string{"dan", "eve"}[limit%2])
+			}
+		}
+		if len(seen) != len(all) {
+			t.Errorf("by %d: %d events are shown, want %d", limit, len(seen), len(all))
+		}
+		all = w.checked().Events
+	}
+}

@@ -82,13 +82,21 @@ func TestItemsStayWithinOneKilobyte(t *testing.T) {
 	}
 	owned := c
 	owned.Ownership = assigned.After
+	joined := func(n int) chat.Chat {
+		c := c
+		for i := range n {
+			c.From = append(c.From, secret.UserAddress(c.Number, fmt.Sprint(i)))
+		}
+		return c
+	}
 	for name, it := range map[string]any{
-		"a waiting Chat with everything": newChatItem(c),
-		"an owned Chat with everything":  newChatItem(owned),
-		"history with eight candidates":  history,
-		"history of a preference":        preferred,
-		"history of a direct opening":    opening,
-		"a person":                       newPersonItem(person, at),
+		"a waiting Chat with everything, two Chats behind it": newChatItem(joined(2)),
+		"a waiting Chat with everything":                      newChatItem(c),
+		"an owned Chat with everything":                       newChatItem(owned),
+		"history with eight candidates":                       history,
+		"history of a preference":                             preferred,
+		"history of a direct opening":                         opening,
+		"a person":                                            newPersonItem(person, at),
 		"a waiting entry": newEntryItem(chat.Entry{Chat: id, Pool: c.Pools[0], Priority: assign.Normal, Since: at, Strategy: assign.LeastLoaded, RuleID: decision.RuleID, RuleName: decision.RuleName, RulesVersion: 1, Routed: 1, Epoch: 1, Message: c.LastIn,
 			Prefer: people[0].ID, Previous: chat.Previous{Person: people[0].ID, Until: at}, Because: assign.OnlineAtCapacity}),
 		"a text of 600 bytes":     newMessageItem(id, text),
@@ -103,5 +111,14 @@ func TestItemsStayWithinOneKilobyte(t *testing.T) {
 		if n := units.Size(item); n > 1024 {
 			t.Errorf("%s has %d bytes", name, n)
 		}
+	}
+	item, err := marshal(newChatItem(joined(chat.MaxFrom)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := units.Size(item)
+	t.Logf("with %d Chats behind it a Chat has %d bytes", chat.MaxFrom, n)
+	if n > 2048 { // its writes cost one unit more
+		t.Errorf("with as many Chats behind it as there may be, a Chat has %d bytes", n)
 	}
 }

@@ -1,6 +1,7 @@
 package dynamo
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -171,4 +172,83 @@ func TestWriteUnitsOfOpening(t *testing.T) {
 	must(err)
 	c = *closed
 	opens(13 - 1)
+}
+
+// What a merger costs, with everything as large as it may be: two Chats, an event of each, an alias; and what ends with the
+// other or begins with the one that goes on: a load, waiting entries.
+func TestWriteUnitsOfMerging(t *testing.T) {
+	t.Parallel()
+	tables := serverstest.Tables(t)
+	db := serverstest.DynamoDB(t)
+	m := units.New(db)
+	counted := dynamodb.New(db.Options(), func(o *dynamodb.Options) {
+		o.HTTPClient = &http.Client{Transport: m.By("test", http.DefaultTransport)}
+	})
+	s := New(counted, tables["ChatsTable"], tables["TeamTable"])
+	ctx, now, secret := t.Context(), Now(), chat.Secret("s")
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, id := range []string{"amira", "bruno"} {
+		must(s.AddPerson(ctx, team.Person{ID: id, Name: strings.Repeat("n", 60), Email: id + strings.Repeat("e", 60) + "@example.com", Role: team.Agent, Active: true,
+			Availability: team.Online, Limit: team.NoLimit, Weight: 1, Teams: []string{"customer-support", "arabic"}, Languages: []string{"ar", "en"}}, now.Add(-time.Hour)))
+	}
+	const number = "100000000000001"
+	opens := func(id string, customer chat.Customer, minute int, state string) chat.Chat {
+		t.Helper()
+		customer.Profile, customer.Language, customer.Country = strings.Repeat("ع", 20), "ar", "AE"
+		customer.Name, customer.Tags = strings.Repeat("n", 40), []string{"vip-customer", "wholesale"}
+		in := chat.Message{Key: secret.Key(now.Unix()+int64(60*minute), id), WAMID: id, Direction: chat.In, Type: "text", Text: "hello", Arrived: now}
+		c := chat.Chat{ID: id, Number: number, Customer: customer}
+		must(s.Commit(ctx, c.Opens(now, c.Place(in, builtIn, 0, team.Settings{}, now), chat.Arrival{Message: in, Preview: strings.Repeat("p", 80)})))
+		for i := range chat.MaxUnread / 2 {
+			_, err := s.Deliver(ctx, id, chat.Arrival{Message: chat.Message{Key: secret.Key(now.Unix()+int64(60*minute+i+1), id)}, Preview: strings.Repeat("p", 80)})
+			must(err)
+		}
+		if state != "waits" {
+			_, err := s.Update(ctx, id, func(c chat.Chat) (*chat.Change, error) {
+				change := c.Reassigned(now, chat.System, map[string]string{"open": "amira", "closed": "bruno"}[state], "")
+				return &change, nil
+			})
+			must(err)
+		}
+		if state == "closed" {
+			_, err := s.Update(ctx, id, func(c chat.Chat) (*chat.Change, error) {
+				change := c.Closes(now, chat.System)
+				return &change, nil
+			})
+			must(err)
+		}
+		read, err := s.Chat(ctx, id)
+		must(err)
+		return *read
+	}
+	for i, test := range []struct {
+		other, survivor string
+		most            int
+	}{
+		{"open", "open", 16}, {"closed", "open", 12}, {"waits", "open", 13}, {"open", "closed", 21}, {"closed", "closed", 12}, {"waits", "waits", 15}, {"waits", "closed", 18},
+	} {
+		phone, user := fmt.Sprintf("97150123456%04d", i), fmt.Sprintf("US.1349120865530274%04d", i)
+		o := opens(fmt.Sprint("phone-chat-of-22-chars", i), chat.Customer{Phone: phone, PhoneSince: secret.Key(now.Unix(), "p")}, 0, test.other)
+		must(s.Link(ctx, o, chat.Link{Address: secret.PhoneAddress(number, phone), Since: secret.Key(now.Unix(), "p")}, chat.Identities{}))
+		v := opens(secret.UserAddress(number, user), chat.Customer{UserID: user}, 2, test.survivor)
+		_, err := m.Take()
+		must(err)
+		merged, err := s.Merge(ctx, o, v, "", []string{secret.PhoneAddress(number, phone), v.ID}, now)
+		must(err)
+		took, err := m.Take()
+		must(err)
+		n := 0
+		for _, count := range took {
+			n += int(count.Writes)
+		}
+		t.Logf("one that %s goes into one that %s: %d units", test.other, test.survivor, n)
+		if !merged || n > test.most || n == 0 {
+			t.Errorf("one that %s goes into one that %s: %d units, want at most %d", test.other, test.survivor, n, test.most)
+		}
+	}
 }
