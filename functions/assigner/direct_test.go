@@ -93,29 +93,32 @@ func TestWaitsAfterTwoRefusals(t *testing.T) {
 	}
 }
 
-// I2, I3, I6: the fast path on two instances and the serving of two pools reach for the same people at once.
-func TestDirectAndPoolsAtOnce(t *testing.T) {
-	t.Parallel()
-	var people []team.Person
-	for i := range 6 {
-		people = append(people, agent(fmt.Sprintf("agent%d", i), 8, "support", "sales"))
-	}
-	w := newWorld(t, people...)
-	w.saveRules(`{"rules": [{"id": "sales", "name": "Sales", "enabled": true, "when": {"field": "text", "contains": ["price"]},
-		"to": [{"team": "sales", "strategy": "least_loaded"}]}], "otherwise": {"to": [{"team": "support", "strategy": "round_robin"}]}}`)
+// twoPools is a rules document whose two pools share everybody.
+func twoPools(support, sales string) string {
+	return fmt.Sprintf(`{"rules": [{"id": "sales", "name": "Sales", "enabled": true, "when": {"field": "text", "contains": ["price"]},
+		"to": [{"team": "sales", "strategy": %q}]}], "otherwise": {"to": [{"team": "support", "strategy": %q}]}}`, sales, support)
+}
+
+// bothAtWork opens 4 Chats directly, lets 20 wait in one of two pools, and then serves the pools on two instances while 48
+// more arrive at both.
+func (w *world) bothAtWork() {
+	w.Helper()
 	says := []string{"hello", "price"}
+	for i := range 4 {
+		w.receives(text(fmt.Sprintf("US.f%d", i), "", says[i%2], morning))
+	}
 	w.nobodyAround(func() {
 		for i := range 20 {
-			w.receives(text(fmt.Sprintf("US.w%d", i), "", says[i%2], morning))
+			w.receives(text(fmt.Sprintf("US.w%d", i), "", "hello", morning))
 		}
 	})
-	serve := func(w *world, pool string) {
+	serve := func(at *world, pool string) {
 		err := errToBeContinued
 		for errors.Is(err, errToBeContinued) { // as the signal that is sent then would
-			err = w.serve(t.Context(), queue.Signal{Pool: pool})
+			err = at.serve(w.Context(), queue.Signal{Pool: pool})
 		}
 		if err != nil {
-			t.Error(err)
+			w.Error(err)
 		}
 	}
 	var all sync.WaitGroup
@@ -129,20 +132,50 @@ func TestDirectAndPoolsAtOnce(t *testing.T) {
 		slots <- true
 		all.Go(func() {
 			defer func() { <-slots }()
-			if err := instances[i%2].update(t.Context(), body); err != nil {
-				t.Error(err)
+			if err := instances[i%2].update(w.Context(), body); err != nil {
+				w.Error(err)
 			}
 		})
 	}
 	all.Wait()
 	serve(w, support)
 	serve(w, "team:sales")
-	s := w.checkedAfterRace(time.Second)
-	direct := slices.DeleteFunc(slices.Clone(s.Chats), func(c chat.Chat) bool { return c.Owner == "" || c.Epoch != 1 })
-	t.Logf("%d of 68 Chats were direct", len(direct))
-	for _, p := range s.People {
+}
+
+// I2, I3, I6: the fast path on two instances and the serving of two pools reach for the same people at once.
+func TestDirectAndPoolsAtOnce(t *testing.T) {
+	t.Parallel()
+	var people []team.Person
+	for i := range 6 {
+		people = append(people, agent(fmt.Sprintf("agent%d", i), 8, "support", "sales"))
+	}
+	w := newWorld(t, people...)
+	w.saveRules(twoPools("round_robin", "least_loaded"))
+	w.bothAtWork()
+	for _, p := range w.checkedAfterRace(time.Second).People {
 		if p.OpenChats != 8 {
 			t.Errorf("%s has %d Chats, want all the room there is: 8", p.ID, p.OpenChats)
+		}
+	}
+}
+
+// S5: round robin is exact over everybody whom two pools share, whichever side gives the Chats: nobody gets one before all
+// others have had theirs.
+func TestRoundRobinIsExactWithBothAtWork(t *testing.T) {
+	t.Parallel()
+	var people []team.Person
+	for i := range 6 {
+		people = append(people, agent(fmt.Sprintf("agent%d", i), 0, "support", "sales"))
+	}
+	w := newWorld(t, people...)
+	w.saveRules(twoPools("round_robin", "round_robin"))
+	w.bothAtWork()
+	s := w.checkedAfterRace(time.Second)
+	direct := slices.DeleteFunc(slices.Clone(s.Chats), func(c chat.Chat) bool { return c.Owner == "" || c.Epoch != 1 })
+	t.Logf("%d of %d Chats were direct", len(direct), len(s.Chats))
+	for _, p := range s.People {
+		if p.OpenChats != 12 {
+			t.Errorf("%s has %d of 72 Chats, want a sixth", p.ID, p.OpenChats)
 		}
 	}
 }
