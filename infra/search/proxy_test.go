@@ -58,7 +58,8 @@ type call struct {
 	answers chan answer   // takes one
 	gone    chan struct{} // closed when nobody waits for the answer any more
 
-	held bool // until nothing else can move
+	invocation *invocation // whose it is
+	held       bool        // until nothing else can move
 }
 
 type answer struct {

@@ -76,6 +76,7 @@ type invocation struct {
 	over   func(out []byte, err error)
 	again  func() // others believe that it is dead
 	isLate bool
+	looks  looks
 }
 
 type ending struct {
@@ -158,7 +159,7 @@ func (r *run) settle() error {
 func (r *run) park(c *call) {
 	for _, i := range r.running {
 		if i.slot.name == c.slot {
-			i.calls = append(i.calls, c)
+			i.calls, c.invocation = append(i.calls, c), i
 			return
 		}
 	}
@@ -281,7 +282,9 @@ func (r *run) do(c *call) answer {
 	if c.service == "sqs" {
 		return r.sqs(c)
 	}
-	return r.forward(c)
+	a := r.forward(c)
+	r.inOrder(c, a)
+	return a
 }
 
 // wakeLate lets the request go on that has been held for longest; when there is none, what rests.
