@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go/middleware"
 
+	"chatkeeper/infra/costs/units"
 	"chatkeeper/infra/faults"
 	"chatkeeper/infra/local/seed"
 	"chatkeeper/infra/local/servers/serverstest"
@@ -478,6 +480,44 @@ func TestWhatASweepCosts(t *testing.T) {
 	}
 	if sent.entries != 0 {
 		t.Errorf("%d signals", sent.entries)
+	}
+}
+
+// Timers that are not due cost nothing, however many there are: a sweep reads the same units among two thousand as among
+// none, and acts on the one that is due.
+func TestTimersThatAreNotDueCostNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := units.New(serverstest.DynamoDB(t))
+	w.sweeper.store = w.client(func(o *dynamodb.Options) {
+		o.HTTPClient = &http.Client{Transport: m.By("sweep", http.DefaultTransport)}
+	})
+	costs := func() (total units.Count) {
+		t.Helper()
+		_, err := m.Take()
+		w.must(err)
+		w.must(w.timers(t.Context()))
+		took, err := m.Take()
+		w.must(err)
+		for _, c := range took {
+			total = total.Add(c)
+		}
+		return total
+	}
+	w.must(w.timers(t.Context())) // the first also loads the rules
+	before := costs()
+	c := w.opens("due")
+	due := w.served("due", support)
+	w.each(2000, func(id string) {
+		later := due
+		later.Entry.Chat, later.Due = id, w.now().Add(time.Hour)
+		w.must(w.healthy.Arm(t.Context(), later))
+	})
+	if costs(); len(w.chat(c.ID).Pools) != 2 {
+		t.Error("the one that is due did not open")
+	}
+	if after := costs(); after != before || before.Reads != 8+1 {
+		t.Errorf("among two thousand a sweep costs %+v, among none %+v, want 8 units and the rules' version", after, before)
 	}
 }
 

@@ -10,7 +10,7 @@
 //     AWS states no double price for indexes in transactions.
 //   - A read costs half a unit for each started 4 KB, a strong one a whole unit; a query by the sum of what it reads, a batch
 //     item by item, what is not there as something small. Here DynamoDB Local's figures are right, and taken; but it
-//     counts nothing for what a batch does not find.
+//     counts nothing for what a batch does not find, and for a query that finds nothing.
 //   - A request to SQS costs one for each started 64 KB of messages.
 //
 // Refusals by a broken request (400 without a condition) are free on AWS and not counted.
@@ -211,7 +211,11 @@ func (t transport) read(body []byte, send sender) (*http.Response, Count, error)
 	type consumed struct{ CapacityUnits float64 }
 	var one consumed
 	if json.Unmarshal(out.ConsumedCapacity, &one) == nil {
-		return res, Count{Reads: one.CapacityUnits}, nil
+		least := 0.5
+		if string(in["ConsistentRead"]) == "true" {
+			least = 1
+		}
+		return res, Count{Reads: max(one.CapacityUnits, least)}, nil
 	}
 	var many []consumed // a batch: one for each table
 	if err := json.Unmarshal(out.ConsumedCapacity, &many); err != nil {

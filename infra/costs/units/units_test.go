@@ -143,6 +143,16 @@ func TestEveryRequestByThePublishedRules(t *testing.T) {
 				FilterExpression: aws.String("attribute_exists(nothing)"), ExpressionAttributeValues: Item{":pk": text("r")}})
 			return err
 		}, 0, 1, 0, false, false},
+		{"a strong query that finds nothing", func(ctx context.Context) error {
+			_, err := counted.Query(ctx, &dynamodb.QueryInput{TableName: chats, ConsistentRead: aws.Bool(true), KeyConditionExpression: aws.String("pk = :pk"),
+				ExpressionAttributeValues: Item{":pk": text("none")}})
+			return err
+		}, 0, 1, 0, false, false},
+		{"an eventual query that finds nothing", func(ctx context.Context) error {
+			_, err := counted.Query(ctx, &dynamodb.QueryInput{TableName: chats, KeyConditionExpression: aws.String("pk = :pk"),
+				ExpressionAttributeValues: Item{":pk": text("none")}})
+			return err
+		}, 0, 0.5, 0, false, false},
 		{"a strong batch of 4,097 bytes, a small one, and nothing", func(ctx context.Context) error {
 			_, err := counted.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{
 				*chats: {ConsistentRead: aws.Bool(true), Keys: []Item{key("s"), key("b"), key("none")}}}})
