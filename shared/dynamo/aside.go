@@ -68,37 +68,36 @@ func (s *Store) SetAsideEntry(ctx context.Context, e chat.Entry, because error, 
 }
 
 func (s *Store) setAsideEntry(ctx context.Context, e chat.Entry, because string, now time.Time, also func(*transaction)) error {
-	return s.setAsideAt(ctx, waitingPK(e.Pool), waitingSK(e.Priority, e.Since, e.Chat), e.Chat, because, now, also)
+	return s.setAsideAt(ctx, waitingPK(e.Pool), waitingSK(e.Priority, e.Since, e.Chat), e, because, now, also)
 }
 
 // SetAsideTimer takes away a timer whose Chat can't be read.
 func (s *Store) SetAsideTimer(ctx context.Context, tm chat.Timer, because error, now time.Time) error {
-	return s.setAsideAt(ctx, timerPK(timerShard(tm.Entry.Chat)), timerSK(tm), tm.Entry.Chat, because.Error(), now, func(*transaction) {})
+	return s.setAsideAt(ctx, timerPK(timerShard(tm.Entry.Chat)), timerSK(tm), tm.Entry, because.Error(), now, func(*transaction) {})
 }
 
-func (s *Store) setAsideAt(ctx context.Context, pk, sk, chatID, because string, now time.Time, also func(*transaction)) error {
+// setAsideAt sets aside the item that e was read from. Where a Chat is routed again and keeps its place, another entry
+// stands under the same key: that one nobody judged.
+func (s *Store) setAsideAt(ctx context.Context, pk, sk string, e chat.Entry, because string, now time.Time, also func(*transaction)) error {
 	item, err := s.get(ctx, s.chats, pk, sk, true)
 	if err != nil {
 		return err
 	}
-	if item == nil {
+	if it, err := unmarshal[entryItem](item); err != nil || item == nil || it.Routed != e.Routed {
 		return ErrRefused
 	}
 	t := transaction{store: s}
-	t.aside(item, chatID, because, now)
+	t.aside(item, e.Chat, because, now)
 	also(&t)
 	return t.commit(ctx)
 }
 
-// aside moves an item as read. What tells one entry, or timer, from another that takes its place is epoch and routing.
+// aside moves an item as read. What tells an entry from another that takes its place is the number of its routing, which
+// only grows.
 func (t *transaction) aside(item Item, chatID, because string, now time.Time) {
-	held := name("pk").AttributeExists()
-	for _, attribute := range []string{"ep", "rt"} {
-		if v, ok := item[attribute]; ok {
-			held = held.And(name(attribute).Equal(expression.Value(v)))
-		} else {
-			held = held.And(name(attribute).AttributeNotExists())
-		}
+	held := name("pk").AttributeExists().And(name("rt").AttributeNotExists())
+	if routed, ok := item["rt"]; ok {
+		held = name("rt").Equal(expression.Value(routed))
 	}
 	e := t.build(expression.NewBuilder().WithCondition(held))
 	t.items = append(t.items, types.TransactWriteItem{Delete: &types.Delete{TableName: &t.store.chats,
