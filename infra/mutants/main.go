@@ -14,6 +14,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,7 +31,7 @@ import (
 // packages whose tests write to the tables.
 var packages = []string{
 	"shared/dynamo", "functions/assigner", "functions/dispatcher", "functions/sweeper", "functions/reply", "functions/status",
-	"functions/reassign", "functions/chats", "functions/me",
+	"functions/reassign", "functions/chats", "functions/me", "functions/people",
 }
 
 // patience bounds one run of a test. A mutant that makes one hang is noticed too.
@@ -39,13 +40,15 @@ const patience = 3 * time.Minute
 func main() {
 	only := flag.String("only", "", "a regular expression: try only the conditions it matches")
 	list := flag.Bool("list", false, "list the conditions and who comes by, and stop")
+	slowest := flag.Duration("slowest", patience, "leave out tests that take longer without a mutant: what survives then may be noticed yet")
 	flag.Parse()
-	if err := run(regexp.MustCompile(*only), *list); err != nil {
+	if err := run(regexp.MustCompile(*only), *list, *slowest); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
+// test is one test of a package. Several tests of a package run in one process.
 type test struct {
 	binary string // of the package's tests
 	folder string
@@ -53,7 +56,7 @@ type test struct {
 	took   time.Duration
 }
 
-func run(only *regexp.Regexp, list bool) error {
+func run(only *regexp.Regexp, list bool, slowest time.Duration) error {
 	target := os.Getenv(servers.TestDynamoDBVariable)
 	if target == "" {
 		return errors.New("run it beside servers: go run ./infra/local/withservers -- go run ./infra/mutants")
@@ -68,53 +71,30 @@ func run(only *regexp.Regexp, list bool) error {
 		return err
 	}
 	fmt.Printf("%d tests, first without a mutant\n", len(tests))
-	var mu sync.Mutex
-	by := map[site][]test{}
-	var broken []string
-	side(len(tests), func(i int) {
-		t := tests[i]
-		begin := time.Now()
-		p := &proxy{seen: map[site]bool{}}
-		failed, output := t.run(p, target)
-		t.took = time.Since(begin)
-		mu.Lock()
-		defer mu.Unlock()
-		if failed {
-			broken = append(broken, t.name+"\n"+output)
-			return
-		}
-		for s := range p.seen {
-			by[s] = append(by[s], t)
-		}
-	})
-	if broken != nil {
-		return fmt.Errorf("these fail without a mutant:\n%s", strings.Join(broken, "\n"))
+	begin := time.Now()
+	by, err := whoComesBy(tests, target)
+	if err != nil {
+		return err
 	}
 	var sites []site
-	for s, tests := range by {
-		slices.SortFunc(tests, func(a, b test) int { return cmp.Compare(a.took, b.took) })
+	for s := range by {
 		if only.MatchString(s.String()) {
 			sites = append(sites, s)
 		}
 	}
 	slices.SortFunc(sites, func(a, b site) int { return cmp.Compare(a.String(), b.String()) })
-	fmt.Printf("%d conditions to take away\n", len(sites))
+	fmt.Printf("%d conditions to take away, after %s\n", len(sites), time.Since(begin).Round(time.Second))
 	if list {
 		for _, s := range sites {
 			fmt.Printf("%s   (%d tests, %s the quickest)\n", s, len(by[s]), by[s][0].name)
 		}
 		return nil
 	}
+	var mu sync.Mutex
 	noticed, accepted, survived := 0, 0, 0
 	side(len(sites), func(i int) {
 		s := sites[i]
-		who := ""
-		for _, t := range by[s] {
-			if failed, _ := t.run(&proxy{mutant: &s, seen: map[site]bool{}}, target); failed {
-				who = t.name
-				break
-			}
-		}
+		who := notices(s, by[s], target, slowest)
 		mu.Lock()
 		defer mu.Unlock()
 		switch why := whyAccepted(s); {
@@ -128,12 +108,64 @@ func run(only *regexp.Regexp, list bool) error {
 			survived++
 			fmt.Printf("SURVIVED  %s   (%d tests come by)\n", s, len(by[s]))
 		}
+		if done := noticed + accepted + survived; done%10 == 0 {
+			fmt.Printf("          %d of %d after %s\n", done, len(sites), time.Since(begin).Round(time.Second))
+		}
 	})
-	fmt.Printf("%d noticed, %d accepted with a reason, %d survived\n", noticed, accepted, survived)
+	fmt.Printf("%d noticed, %d accepted with a reason, %d survived, in %s\n", noticed, accepted, survived, time.Since(begin).Round(time.Second))
 	if survived > 0 {
 		return errors.New("a condition that no test misses is either not needed or not tested")
 	}
 	return nil
+}
+
+// whoComesBy runs each test alone without a mutant: which of them send which condition, the quickest first.
+func whoComesBy(tests []test, target string) (map[site][]test, error) {
+	var mu sync.Mutex
+	by := map[site][]test{}
+	var broken []string
+	side(len(tests), func(i int) {
+		t := tests[i]
+		begin := time.Now()
+		p := &proxy{seen: map[site]bool{}}
+		failed, output := together([]test{t}, p, target)
+		t.took = time.Since(begin)
+		mu.Lock()
+		defer mu.Unlock()
+		if failed != "" {
+			broken = append(broken, t.name+"\n"+output)
+		}
+		for s := range p.seen {
+			by[s] = append(by[s], t)
+		}
+	})
+	if broken != nil {
+		return nil, fmt.Errorf("these fail without a mutant:\n%s", strings.Join(broken, "\n"))
+	}
+	for _, tests := range by {
+		slices.SortFunc(tests, func(a, b test) int { return cmp.Compare(a.took, b.took) })
+	}
+	return by, nil
+}
+
+// notices names a test that fails when the condition is taken away; empty if none does. Quick tests are tried first, those
+// of a package together.
+func notices(s site, tests []test, target string, slowest time.Duration) string {
+	for from, upTo := time.Duration(0), time.Second; from < slowest; from, upTo = upTo, 3*upTo {
+		upTo = min(upTo, slowest)
+		byPackage := map[string][]test{}
+		for _, t := range tests {
+			if from <= t.took && t.took < upTo {
+				byPackage[t.binary] = append(byPackage[t.binary], t)
+			}
+		}
+		for _, binary := range slices.Sorted(maps.Keys(byPackage)) {
+			if failed, _ := together(byPackage[binary], &proxy{mutant: &s, seen: map[site]bool{}}, target); failed != "" {
+				return failed
+			}
+		}
+	}
+	return ""
 }
 
 // side runs do for 0 to n-1, a few at a time.
@@ -168,18 +200,30 @@ func collect(folder string) ([]test, error) {
 	return tests, nil
 }
 
-// run runs the test alone, through the proxy.
-func (t test) run(p *proxy, target string) (failed bool, output string) {
+var failure = regexp.MustCompile(`--- FAIL: (\w+)`)
+
+// together runs tests of one package in one process, through the proxy, and names one that fails.
+func together(tests []test, p *proxy, target string) (failed, output string) {
 	endpoint, stop, err := p.serve(target)
 	if err != nil {
-		return true, err.Error()
+		return tests[0].name, err.Error()
 	}
 	defer stop()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	command := exec.CommandContext(ctx, t.binary, "-test.run", "^"+t.name+"$", "-test.failfast")
-	command.Dir = t.folder
+	var names []string
+	for _, t := range tests {
+		names = append(names, t.name)
+	}
+	command := exec.CommandContext(ctx, tests[0].binary, "-test.run", "^("+strings.Join(names, "|")+")$", "-test.failfast")
+	command.Dir = tests[0].folder
 	command.Env = append(os.Environ(), servers.TestDynamoDBVariable+"="+endpoint)
 	out, err := command.CombinedOutput()
-	return err != nil, string(out)
+	switch found := failure.FindSubmatch(out); {
+	case err == nil:
+		return "", ""
+	case found != nil:
+		return string(found[1]), string(out)
+	}
+	return "one of " + strings.Join(names, ", "), string(out) // it hung, or took the process with it
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -176,7 +177,7 @@ func writeKind(items []any) string {
 	return strings.Join(slices.Compact(kinds), ", ")
 }
 
-// itemKind names an item by what its keys begin with.
+// itemKind names an item by what its keys begin with; an update of a Chat's place also by what makes it another thing.
 func itemKind(operation map[string]any) string {
 	key := operation["Key"]
 	if key == nil {
@@ -185,11 +186,17 @@ func itemKind(operation map[string]any) string {
 	pk, sk := attribute(key, "pk"), attribute(key, "sk")
 	first, _, _ := strings.Cut(pk, "#")
 	second, _, cut := strings.Cut(sk, "#")
-	if first == "W" || first == "SUB" || first == "Q" || !cut && sk != "0" {
+	if slices.Contains([]string{"W", "T", "Q", "SUB"}, first) || !cut && sk != "0" {
 		return first
 	}
-	if first == "C" && sk == "0" && attribute(operation["Item"], "to") != "" {
-		return "alias"
+	if first == "C" && sk == "0" {
+		names, _ := operation["ExpressionAttributeNames"].(map[string]any)
+		switch named := slices.Collect(maps.Values(names)); {
+		case attribute(operation["Item"], "to") != "" || slices.Contains(named, any("to")):
+			return "alias"
+		case slices.Contains(named, any("in")):
+			return "C 0 that is merged"
+		}
 	}
 	return first + " " + second
 }
