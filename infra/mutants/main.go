@@ -40,9 +40,9 @@ const patience = 3 * time.Minute
 func main() {
 	only := flag.String("only", "", "a regular expression: try only the conditions it matches")
 	list := flag.Bool("list", false, "list the conditions and who comes by, and stop")
-	slowest := flag.Duration("slowest", patience, "leave out tests that take longer without a mutant: what survives then may be noticed yet")
+	among := flag.String("tests", "", "a regular expression: run only the tests it matches; what they don't come by is not tried")
 	flag.Parse()
-	if err := run(regexp.MustCompile(*only), *list, *slowest); err != nil {
+	if err := run(regexp.MustCompile(*only), regexp.MustCompile(*among), *list); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -56,7 +56,7 @@ type test struct {
 	took   time.Duration
 }
 
-func run(only *regexp.Regexp, list bool, slowest time.Duration) error {
+func run(only, among *regexp.Regexp, list bool) error {
 	target := os.Getenv(servers.TestDynamoDBVariable)
 	if target == "" {
 		return errors.New("run it beside servers: go run ./infra/local/withservers -- go run ./infra/mutants")
@@ -66,7 +66,7 @@ func run(only *regexp.Regexp, list bool, slowest time.Duration) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(folder) }()
-	tests, err := collect(folder)
+	tests, err := collect(folder, among)
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func run(only *regexp.Regexp, list bool, slowest time.Duration) error {
 	noticed, accepted, survived := 0, 0, 0
 	side(len(sites), func(i int) {
 		s := sites[i]
-		who := notices(s, by[s], target, slowest)
+		who := notices(s, by[s], target)
 		mu.Lock()
 		defer mu.Unlock()
 		switch why := whyAccepted(s); {
@@ -150,9 +150,8 @@ func whoComesBy(tests []test, target string) (map[site][]test, error) {
 
 // notices names a test that fails when the condition is taken away; empty if none does. Quick tests are tried first, those
 // of a package together.
-func notices(s site, tests []test, target string, slowest time.Duration) string {
-	for from, upTo := time.Duration(0), time.Second; from < slowest; from, upTo = upTo, 3*upTo {
-		upTo = min(upTo, slowest)
+func notices(s site, tests []test, target string) string {
+	for from, upTo := time.Duration(0), time.Second; from < patience; from, upTo = upTo, 3*upTo {
 		byPackage := map[string][]test{}
 		for _, t := range tests {
 			if from <= t.took && t.took < upTo {
@@ -179,8 +178,8 @@ func side(n int, do func(int)) {
 	all.Wait()
 }
 
-// collect builds the tests of all packages and lists them.
-func collect(folder string) ([]test, error) {
+// collect builds the tests of all packages and lists those among them that are asked for.
+func collect(folder string, among *regexp.Regexp) ([]test, error) {
 	var tests []test
 	for _, p := range packages {
 		binary := filepath.Join(folder, strings.ReplaceAll(p, "/", "-")+".test")
@@ -194,7 +193,9 @@ func collect(folder string) ([]test, error) {
 			return nil, fmt.Errorf("list tests of %s: %w", p, err)
 		}
 		for _, name := range strings.Fields(string(out)) {
-			tests = append(tests, test{binary: binary, folder: p, name: name})
+			if among.MatchString(name) {
+				tests = append(tests, test{binary: binary, folder: p, name: name})
+			}
 		}
 	}
 	return tests, nil
