@@ -71,7 +71,10 @@ func without(parts []string, dropped func(string) bool) string {
 	return strings.Join(kept, " AND ")
 }
 
-var placeholder = regexp.MustCompile(`[#:][A-Za-z0-9_]+`)
+var (
+	placeholder = regexp.MustCompile(`[#:][A-Za-z0-9_]+`)
+	word        = regexp.MustCompile(`^[a-z_]+$`) // no id
+)
 
 // spelled is a part with its names in place of their placeholders, and its values where they tell what is asked: a
 // status, a role. Other values are those of one test.
@@ -84,7 +87,7 @@ func spelled(part string, names map[string]string, values map[string]map[string]
 			return n
 		}
 		if v, ok := values[p]; ok && telling {
-			if s, ok := v["S"].(string); ok {
+			if s, ok := v["S"].(string); ok && word.MatchString(s) {
 				return s
 			}
 			if b, ok := v["BOOL"].(bool); ok && b {

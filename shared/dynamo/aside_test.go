@@ -1,7 +1,9 @@
 package dynamo_test
 
 import (
+	"cmp"
 	"errors"
+	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -104,48 +106,74 @@ func TestSetAsideOnlyAsRead(t *testing.T) {
 	}
 }
 
-// Whatever is set aside stands in one place, once: what two found at once, what names no routing, what comes in the same
-// millisecond.
+// Whatever is set aside stands in one place, once: what two found at once, what names no routing, and two of one Chat in
+// the same millisecond.
 func TestSetAsideOnce(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	ctx, now := t.Context(), dynamo.Now()
-	puts := func(pk, sk string) dynamo.Item {
-		it := dynamo.Item{"pk": &types.AttributeValueMemberS{Value: pk}, "sk": &types.AttributeValueMemberS{Value: sk}, "ch": &types.AttributeValueMemberS{Value: "c"},
-			"ws": &types.AttributeValueMemberS{Value: "when?"}}
+	puts := func(pk, sk string, more dynamo.Item) {
+		it := dynamo.Item{"pk": &types.AttributeValueMemberS{Value: pk}, "sk": &types.AttributeValueMemberS{Value: sk}, "ch": &types.AttributeValueMemberS{Value: "c"}}
+		maps.Copy(it, more)
 		table := s.tables["ChatsTable"]
 		_, err := serverstest.DynamoDB(t).PutItem(ctx, &dynamodb.PutItemInput{TableName: &table, Item: it})
 		s.must(err)
+	}
+	unreadable := func(routed string) dynamo.Item {
+		it := dynamo.Item{"ws": &types.AttributeValueMemberS{Value: "when?"}}
+		if routed != "" {
+			it["rt"] = &types.AttributeValueMemberN{Value: routed}
+		}
 		return it
 	}
-	puts("W#team:x", "1#0000000000001#a")
-	puts("W#team:x", "1#0000000000002#b")
-	puts("T#0", "0000000000001#c#1#1")
-	page, err := s.store.Waiting(ctx, "team:x", "", 10)
-	s.must(err)
-	due, err := s.store.Due(ctx, 0, now, "", 10)
-	s.must(err)
-	found := append(page.Unreadable, due.Unreadable...)
-	if len(found) != 3 {
-		t.Fatalf("%d can't be read", len(found))
+	stray := func(routed string) dynamo.Item {
+		return dynamo.Item{"ws": &types.AttributeValueMemberN{Value: "1"}, "pr": &types.AttributeValueMemberS{Value: "normal"},
+			"rt": &types.AttributeValueMemberN{Value: cmp.Or(routed, "7")}}
 	}
-	for i, u := range found {
-		at := now.Add(time.Duration(i) * time.Millisecond)
-		s.must(s.store.SetAside(ctx, u, at))
-		if err := s.store.SetAside(ctx, u, at.Add(time.Second)); !errors.Is(err, dynamo.ErrRefused) {
-			t.Errorf("%s is set aside twice: %v", u.Key(), err)
-		}
-	}
-	// Two of one Chat in one millisecond: neither covers the other.
-	for i, at := range []time.Time{now.Add(time.Minute), now.Add(time.Minute), now.Add(2 * time.Minute)} {
-		puts("W#team:y", "1#0000000000003#"+[]string{"a", "b", "b"}[i])
-		page, err := s.store.Waiting(ctx, "team:y", "", 10)
+	entries := func(pool string) dynamo.Page {
+		page, err := s.store.Waiting(ctx, pool, "", 10)
 		s.must(err)
-		if err := s.store.SetAside(ctx, page.Unreadable[0], at); (err != nil) != (i == 1) {
-			t.Errorf("number %d: %v", i, err)
-		}
+		return page
 	}
-	if n := s.aside(); n != 5 {
-		t.Errorf("%d are set aside, want 5", n)
+	for minutes, kind := range []struct {
+		what string
+		puts func(n, routed string)
+		find func() func(at time.Time) error // gives what sets it aside
+	}{
+		{"an entry", func(n, routed string) { puts("W#team:x", "1#0000000000001#"+n, unreadable(routed)) }, func() func(time.Time) error {
+			u := entries("team:x").Unreadable[0]
+			return func(at time.Time) error { return s.store.SetAside(ctx, u, at) }
+		}},
+		{"a timer", func(n, routed string) { puts("T#0", "0000000000001#1#c#"+n, unreadable(routed)) }, func() func(time.Time) error {
+			due, err := s.store.Due(ctx, 0, now, "", 10)
+			s.must(err)
+			return func(at time.Time) error { return s.store.SetAside(ctx, due.Unreadable[0], at) }
+		}},
+		{"a stray", func(n, routed string) { puts("W#team:"+n, "1#0000000000001#c", stray(routed)) }, func() func(time.Time) error {
+			e := append(entries("team:a").Entries, entries("team:b").Entries...)[0]
+			return func(at time.Time) error { return s.store.SetAsideStray(ctx, e, at) }
+		}},
+	} {
+		at := now.Add(time.Duration(minutes) * time.Minute)
+		kind.puts("a", "")
+		first := kind.find()
+		s.must(first(at))
+		if err := first(at.Add(time.Second)); !errors.Is(err, dynamo.ErrRefused) {
+			t.Errorf("%s: set aside twice (%v)", kind.what, err)
+		}
+		kind.puts("b", "")
+		second := kind.find()
+		kind.puts("b", "8")
+		if err := second(at.Add(time.Millisecond)); !errors.Is(err, dynamo.ErrRefused) {
+			t.Errorf("%s: another is set aside in its stead (%v)", kind.what, err)
+		}
+		kind.puts("b", "")
+		if err := second(at); !errors.Is(err, dynamo.ErrRefused) {
+			t.Errorf("%s: covers another that was set aside in that millisecond (%v)", kind.what, err)
+		}
+		s.must(second(at.Add(time.Millisecond)))
+	}
+	if n := s.aside(); n != 6 {
+		t.Errorf("%d are set aside, want 6", n)
 	}
 }

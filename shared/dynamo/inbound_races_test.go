@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -170,20 +171,51 @@ func TestAsidesHoldWhileAsRead(t *testing.T) {
 	s.checked()
 }
 
-// A slow instance that stores a placeholder never covers the media that came in its place.
-func TestPlaceholderComesLast(t *testing.T) {
+// A slow instance that stores a placeholder never covers the media that came in its place, and media come where their
+// placeholder is, once.
+func TestPlaceholderComesFirst(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	ctx := t.Context()
+	for _, where := range []string{"alone", "merged after", "merged before"} {
+		user := "US." + where
+		l := line{user: user, id: s.comes(user, 1), from: s.comes(user+".from", 0)}
+		placeholder, media := s.arrival(user, -1), s.arrival(user, -1)
+		placeholder.Message.Type, placeholder.Message.Original = "unsupported", "media_placeholder"
+		if where == "merged before" {
+			s.must(s.store.Keep(ctx, s.chat(l.from), placeholder, false))
+		}
+		if where != "alone" {
+			s.merge(l.id, l.from)
+		}
+		c := s.chat(l.id)
+		if where != "merged before" {
+			s.must(s.store.Keep(ctx, c, placeholder, false))
+		}
+		s.must(s.store.Reveal(ctx, c, media.Message))
+		if err := s.store.Keep(ctx, c, placeholder, false); !errors.Is(err, dynamo.ErrRefused) {
+			t.Errorf("%s: stored once more (%v)", where, err)
+		}
+		if n := s.stored(-1, l.id, l.from); n != 1 {
+			t.Errorf("%s: stored %d times", where, n)
+		}
+		page, err := s.store.MessagesBefore(ctx, c, s.key(0), 10)
+		s.must(err)
+		if len(page.Messages) != 1 || page.Messages[0].Type != "text" {
+			t.Errorf("%s: it reads %+v", where, page.Messages)
+		}
+	}
+}
+
+// A Message that exists is never written again: what a redelivery would change of it, nobody sees change.
+func TestAMessageIsPutOnce(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	id := s.comes("US.1", 1)
-	placeholder, media := s.arrival("US.1", 0), s.arrival("US.1", 0)
-	placeholder.Message.Type, placeholder.Message.Original = "unsupported", "media_placeholder"
-	c := s.chat(id)
-	s.must(s.store.Keep(t.Context(), c, placeholder, false))
-	s.must(s.store.Reveal(t.Context(), c, media.Message))
-	if err := s.store.Keep(t.Context(), c, placeholder, false); !errors.Is(err, dynamo.ErrRefused) {
-		t.Errorf("stored once more: %v", err)
-	}
-	if m, err := s.store.Message(t.Context(), id, s.key(0)); err != nil || m.Type != "text" {
+	again := s.arrival("US.1", 1).Message
+	again.Arrived = s.started.Add(time.Hour)
+	s.must(s.store.PutMessage(t.Context(), id, again))
+	if m, err := s.store.Message(t.Context(), id, s.key(1)); err != nil || m.Arrived.Equal(again.Arrived) {
 		t.Errorf("it became %+v (%v)", m, err)
 	}
 }

@@ -1,0 +1,157 @@
+package dynamo_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"chatkeeper/infra/local/servers/serverstest"
+	"chatkeeper/shared/chat"
+	"chatkeeper/shared/dynamo"
+)
+
+// goingOn is the Chat itself, or the one that it was merged into.
+func (s *stage) goingOn(id string) chat.Chat {
+	s.Helper()
+	c := s.chat(id)
+	for c.Status == chat.Merged {
+		c = s.chat(c.MergedInto)
+	}
+	return c
+}
+
+// leads is the id of the Chat to which an identity leads without a detour.
+func (s *stage) leads(address string) string {
+	s.Helper()
+	leads, err := s.store.Find(s.Context(), address, "", true)
+	s.must(err)
+	if leads.User == nil {
+		return ""
+	}
+	return leads.User.Chat
+}
+
+// forgets takes away the user id that a Chat knows its customer by.
+func (s *stage) forgets(chats ...string) {
+	s.Helper()
+	for _, id := range chats {
+		table, remove := s.tables["ChatsTable"], "REMOVE #u"
+		_, err := serverstest.DynamoDB(s).UpdateItem(s.Context(), &dynamodb.UpdateItemInput{TableName: &table, UpdateExpression: &remove,
+			Key:                      dynamo.Item{"pk": &types.AttributeValueMemberS{Value: "C#" + id}, "sk": &types.AttributeValueMemberS{Value: "0"}},
+			ExpressionAttributeNames: map[string]string{"#u": "user"}})
+		s.must(err)
+	}
+}
+
+// An identity begins to lead to a Chat, or another way, while somebody changes the Chat or the identity: it is refused as
+// it was read, and done with what is read then, if it is to be done yet. Nobody's identity is lost or taken, and the newest
+// phone number stays (I8).
+func TestIdentitiesHoldWhileAsRead(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	ctx := t.Context()
+	address := func(l line) string { return "address of " + l.user }
+	at := func(l line, n int) chat.Link { return chat.Link{Address: address(l), Since: s.key(n)} }
+	elsewhere := func(l line, n int) chat.Link { return chat.Link{Address: fmt.Sprint(n, address(l)), Since: s.key(n)} }
+	phone := func(l line, n int) string { return fmt.Sprint(n, l.user) } // as message n shows it
+
+	// What is written because of message 10, with the Chat and the other one as they were read.
+	type write func(l line, c, other chat.Chat) error
+	link := func(l line, c, _ chat.Chat) error {
+		return s.store.Link(ctx, c, at(l, 10), chat.Identities{Phone: phone(l, 10)})
+	}
+	linkUser := func(l line, c, _ chat.Chat) error {
+		return s.store.Link(ctx, c, at(l, 10), chat.Identities{UserID: "new " + l.user})
+	}
+	renew := func(l line, c, _ chat.Chat) error { return s.store.Renew(ctx, c, at(l, 10), "new "+l.user) }
+	move := func(l line, c, other chat.Chat) error {
+		return s.store.MovePhone(ctx, at(l, 10), other, c, phone(l, 5))
+	}
+	follow := func(l line, c, other chat.Chat) error { return s.store.Follow(ctx, address(l), other.ID, c.ID) }
+
+	// What somebody else does first.
+	merges := func(l line) { s.merge(l.id, l.from) } // the third goes on
+	taken := func(l line) {
+		s.must(s.store.Link(ctx, s.chat(l.other), at(l, 9), chat.Identities{Phone: phone(l, 10)}))
+	}
+	newer := func(l line) {
+		s.must(s.store.Link(ctx, s.chat(l.id), elsewhere(l, 11), chat.Identities{Phone: phone(l, 11)}))
+	}
+	newerOfOther := func(l line) {
+		s.must(s.store.Link(ctx, s.chat(l.other), elsewhere(l, 11), chat.Identities{Phone: phone(l, 11)}))
+	}
+	userOfOther := func(l line) {
+		s.must(s.store.Link(ctx, s.chat(l.id), elsewhere(l, 9), chat.Identities{UserID: "first " + l.user}))
+	}
+	renewed := func(l line) { s.must(s.store.Renew(ctx, s.chat(l.id), elsewhere(l, 9), "first "+l.user)) }
+	moved := func(l line) {
+		s.must(s.store.MovePhone(ctx, at(l, 9), s.chat(l.other), s.chat(l.from), phone(l, 5)))
+	}
+
+	itself := func(l line) string { return s.goingOn(l.id).ID }
+	other := func(l line) string { return l.other }
+	third := func(l line) string { return l.from }
+	nowhere := func(line) string { return "" }
+	hasPhone := func(n int) func(line, chat.Customer) bool {
+		return func(l line, c chat.Customer) bool { return c.Phone == phone(l, n) }
+	}
+	noPhone := func(_ line, c chat.Customer) bool { return c.Phone == "" }
+	hasUser := func(which string) func(line, chat.Customer) bool {
+		return func(l line, c chat.Customer) bool { return c.UserID == which+l.user }
+	}
+	for i, test := range []struct {
+		what     string
+		before   string // "known": the Chat has a phone number by message 12; "anonymous": no user id; "other's": message 5 showed the phone number in the other Chat
+		write    write
+		between  func(line)
+		again    bool // done with what is read then
+		leads    func(line) string
+		customer func(line, chat.Customer) bool // of the Chat that goes on
+	}{
+		{"a phone number, merged first", "", link, merges, true, itself, hasPhone(10)},
+		{"a phone number, another's first", "", link, taken, false, other, noPhone},
+		{"a phone number, a newer one first", "", link, newer, true, itself, hasPhone(11)},
+		{"an older phone number, merged first", "known", link, merges, true, itself, hasPhone(12)},
+		{"an older phone number, another's first", "known", link, taken, false, other, hasPhone(12)},
+		{"a user id, merged first", "anonymous", linkUser, merges, true, itself, hasUser("new ")},
+		{"a user id, another one first", "anonymous", linkUser, userOfOther, false, nowhere, hasUser("first ")},
+		{"another user id, merged first", "", renew, merges, true, itself, hasUser("new ")},
+		{"another user id, a third one first", "", renew, renewed, false, nowhere, hasUser("first ")},
+		{"another user id where none was, one first", "anonymous", renew, userOfOther, false, nowhere, hasUser("first ")},
+		{"a recycled number, merged first", "other's", move, merges, true, itself, hasPhone(5)},
+		{"a recycled number, a newer one first", "other's", move, newer, true, itself, hasPhone(11)},
+		{"a recycled number, a third one's first", "other's", move, moved, false, third, noPhone},
+		{"a recycled number, its old holder has another one first", "other's", move, newerOfOther, true, itself, hasPhone(5)},
+		{"an alias of a merged Chat, moved first", "other's", follow, moved, false, third, noPhone},
+	} {
+		l := line{user: fmt.Sprint("US.", i)}
+		l.id, l.other, l.from = s.comes(l.user, 1), s.comes(l.user+".other", 2), s.comes(l.user+".third", 3)
+		switch test.before {
+		case "known":
+			s.must(s.store.Link(ctx, s.chat(l.id), elsewhere(l, 12), chat.Identities{Phone: phone(l, 12)}))
+		case "anonymous":
+			s.forgets(l.id, l.from)
+		case "other's":
+			s.must(s.store.Link(ctx, s.chat(l.other), at(l, 5), chat.Identities{Phone: phone(l, 5)}))
+		}
+		c, o := s.chat(l.id), s.chat(l.other)
+		test.between(l)
+		if err := test.write(l, c, o); !errors.Is(err, dynamo.ErrRefused) {
+			t.Errorf("%s: written as it was read (%v)", test.what, err)
+		} else if test.again {
+			s.must(test.write(l, s.goingOn(l.id), s.chat(l.other)))
+		}
+		if got, want := s.leads(address(l)), test.leads(l); got != want {
+			t.Errorf("%s: it leads to %q, want %q", test.what, got, want)
+		}
+		if c := s.goingOn(l.id).Customer; !test.customer(l, c) {
+			t.Errorf("%s: the customer became %+v", test.what, c)
+		}
+		if c := s.chat(l.other).Customer; test.what == "a recycled number, its old holder has another one first" && c.Phone != phone(l, 11) {
+			t.Errorf("%s: who had the number lost the other one: %+v", test.what, c)
+		}
+	}
+}
