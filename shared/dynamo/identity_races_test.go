@@ -3,6 +3,7 @@ package dynamo_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -91,6 +92,11 @@ func TestIdentitiesHoldWhileAsRead(t *testing.T) {
 		s.must(s.store.MovePhone(ctx, at(l, 9), s.chat(l.other), s.chat(l.from), phone(l, 5)))
 	}
 
+	movedBack := func(l line) {
+		moved(l)
+		s.must(s.store.MovePhone(ctx, at(l, 11), s.chat(l.from), s.chat(l.other), phone(l, 5)))
+	}
+
 	itself := func(l line) string { return s.goingOn(l.id).ID }
 	other := func(l line) string { return l.other }
 	third := func(l line) string { return l.from }
@@ -102,39 +108,47 @@ func TestIdentitiesHoldWhileAsRead(t *testing.T) {
 	hasUser := func(which string) func(line, chat.Customer) bool {
 		return func(l line, c chat.Customer) bool { return c.UserID == which+l.user }
 	}
+	type before struct{ known, anonymous, others bool } // the Chat has a phone number by message 12, no user id; message 5 showed the number in the other Chat
+	plain, known, anonymous, others, both := before{}, before{known: true}, before{anonymous: true}, before{others: true}, before{known: true, others: true}
 	for i, test := range []struct {
 		what     string
-		before   string // "known": the Chat has a phone number by message 12; "anonymous": no user id; "other's": message 5 showed the phone number in the other Chat
+		before   before
 		write    write
 		between  func(line)
 		again    bool // done with what is read then
 		leads    func(line) string
 		customer func(line, chat.Customer) bool // of the Chat that goes on
 	}{
-		{"a phone number, merged first", "", link, merges, true, itself, hasPhone(10)},
-		{"a phone number, another's first", "", link, taken, false, other, noPhone},
-		{"a phone number, a newer one first", "", link, newer, true, itself, hasPhone(11)},
-		{"an older phone number, merged first", "known", link, merges, true, itself, hasPhone(12)},
-		{"an older phone number, another's first", "known", link, taken, false, other, hasPhone(12)},
-		{"a user id, merged first", "anonymous", linkUser, merges, true, itself, hasUser("new ")},
-		{"a user id, another one first", "anonymous", linkUser, userOfOther, false, nowhere, hasUser("first ")},
-		{"another user id, merged first", "", renew, merges, true, itself, hasUser("new ")},
-		{"another user id, a third one first", "", renew, renewed, false, nowhere, hasUser("first ")},
-		{"another user id where none was, one first", "anonymous", renew, userOfOther, false, nowhere, hasUser("first ")},
-		{"a recycled number, merged first", "other's", move, merges, true, itself, hasPhone(5)},
-		{"a recycled number, a newer one first", "other's", move, newer, true, itself, hasPhone(11)},
-		{"a recycled number, a third one's first", "other's", move, moved, false, third, noPhone},
-		{"a recycled number, its old holder has another one first", "other's", move, newerOfOther, true, itself, hasPhone(5)},
-		{"an alias of a merged Chat, moved first", "other's", follow, moved, false, third, noPhone},
+		{"a phone number, merged first", plain, link, merges, true, itself, hasPhone(10)},
+		{"a phone number, another's first", plain, link, taken, false, other, noPhone},
+		{"a phone number, a newer one first", plain, link, newer, true, itself, hasPhone(11)},
+		{"an older phone number, merged first", known, link, merges, true, itself, hasPhone(12)},
+		{"an older phone number, another's first", known, link, taken, false, other, hasPhone(12)},
+		{"a user id, merged first", anonymous, linkUser, merges, true, itself, hasUser("new ")},
+		{"a user id, another one first", anonymous, linkUser, userOfOther, false, nowhere, hasUser("first ")},
+		{"another user id, merged first", plain, renew, merges, true, itself, hasUser("new ")},
+		{"another user id, a third one first", plain, renew, renewed, false, nowhere, hasUser("first ")},
+		{"another user id where none was, one first", anonymous, renew, userOfOther, false, nowhere, hasUser("first ")},
+		{"a recycled number, merged first", others, move, merges, true, itself, hasPhone(5)},
+		{"a recycled number, a newer one first", others, move, newer, true, itself, hasPhone(11)},
+		{"a recycled number, a third one's first", others, move, moved, false, third, noPhone},
+		{"a recycled number, its old holder has another one first", others, move, newerOfOther, true, itself, hasPhone(5)},
+		{"a recycled number, there and back first", others, move, movedBack, false, other, noPhone},
+		{"an older recycled number, merged first", both, move, merges, true, itself, hasPhone(12)},
+		{"an older recycled number, a third one's first", both, move, moved, false, third, hasPhone(12)},
+		{"an older recycled number, its old holder has another one first", both, move, newerOfOther, true, itself, hasPhone(12)},
+		{"an older recycled number, there and back first", both, move, movedBack, false, other, hasPhone(12)},
+		{"an alias of a merged Chat, moved first", others, follow, moved, false, third, noPhone},
 	} {
 		l := line{user: fmt.Sprint("US.", i)}
 		l.id, l.other, l.from = s.comes(l.user, 1), s.comes(l.user+".other", 2), s.comes(l.user+".third", 3)
-		switch test.before {
-		case "known":
+		if test.before.known {
 			s.must(s.store.Link(ctx, s.chat(l.id), elsewhere(l, 12), chat.Identities{Phone: phone(l, 12)}))
-		case "anonymous":
+		}
+		if test.before.anonymous {
 			s.forgets(l.id, l.from)
-		case "other's":
+		}
+		if test.before.others {
 			s.must(s.store.Link(ctx, s.chat(l.other), at(l, 5), chat.Identities{Phone: phone(l, 5)}))
 		}
 		c, o := s.chat(l.id), s.chat(l.other)
@@ -150,8 +164,10 @@ func TestIdentitiesHoldWhileAsRead(t *testing.T) {
 		if c := s.goingOn(l.id).Customer; !test.customer(l, c) {
 			t.Errorf("%s: the customer became %+v", test.what, c)
 		}
-		if c := s.chat(l.other).Customer; test.what == "a recycled number, its old holder has another one first" && c.Phone != phone(l, 11) {
-			t.Errorf("%s: who had the number lost the other one: %+v", test.what, c)
+		if c := s.chat(l.other).Customer; test.before.others && test.again && c.Phone == phone(l, 5) {
+			t.Errorf("%s: it is still the other's: %+v", test.what, c)
+		} else if strings.HasSuffix(test.what, "another one first") && test.before.others && c.Phone != phone(l, 11) {
+			t.Errorf("%s: the other lost the new one: %+v", test.what, c)
 		}
 	}
 }

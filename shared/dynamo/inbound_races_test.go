@@ -283,25 +283,36 @@ func TestUnreadHoldsWhileAsRead(t *testing.T) {
 	}
 }
 
-// An aside that is newer than the customer's last message stands beyond the marks; the next message doesn't move that back.
-func TestDeliveryAfterAnAsideBeyondTheMarks(t *testing.T) {
+// A message finds no room for its mark, and is written as the refusal told the Chat to be. In between an aside that is
+// newer comes, or somebody reads: what stands beyond the marks moves forward only, and nothing does while there is room.
+func TestADeliveryWithoutRoom(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	id := s.comes("US.1", 0)
-	s.crowds(id, chat.MaxUnread-1)
-	writes := 0
-	store := s.client(dynamodb.WithAPIOptions(before(func(string) {
-		if writes++; writes == 2 { // the first is refused, and tells that there is no room
-			s.must(s.store.Keep(t.Context(), s.chat(id), s.arrival("US.1", 9), true))
+	for _, test := range []struct {
+		what    string
+		between func(id string)
+		marked  bool
+		beyond  chat.Key
+	}{
+		{"an aside", func(id string) { s.must(s.store.Keep(t.Context(), s.chat(id), s.arrival(id, 9), true)) }, false, s.key(9)},
+		{"somebody reads", func(id string) { s.must(s.reads(s.store, id, "amira", s.key(0))) }, true, chat.Key{}},
+	} {
+		id := s.owned("US."+test.what, "amira")
+		s.crowds(id, chat.MaxUnread-1)
+		writes := 0
+		store := s.client(dynamodb.WithAPIOptions(before(func(string) {
+			if writes++; writes == 2 {
+				test.between(id)
+			}
+		})))
+		_, err := store.Deliver(t.Context(), id, s.arrival(id, 5))
+		if errors.Is(err, dynamo.ErrRefused) {
+			_, err = store.Deliver(t.Context(), id, s.arrival(id, 5))
 		}
-	})))
-	_, err := store.Deliver(t.Context(), id, s.arrival("US.1", 5))
-	if errors.Is(err, dynamo.ErrRefused) {
-		_, err = store.Deliver(t.Context(), id, s.arrival("US.1", 5))
-	}
-	s.must(err)
-	if c := s.chat(id); c.More != s.key(9) || c.LastIn != s.key(5) {
-		t.Errorf("beyond the marks is %s, the last message %s", c.More.Time(), c.LastIn.Time())
+		s.must(err)
+		if c := s.chat(id); c.LastIn != s.key(5) || c.More != test.beyond || slices.Contains(c.Unread, s.key(5).Mark()) != test.marked {
+			t.Errorf("%s: beyond the marks is %s; its own mark is among them: %t", test.what, c.More.Time(), !test.marked)
+		}
 	}
 }
 
