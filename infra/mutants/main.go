@@ -94,10 +94,13 @@ func run(only, among *regexp.Regexp, list bool) error {
 	noticed, accepted, survived := 0, 0, 0
 	side(len(sites), func(i int) {
 		s := sites[i]
-		who := notices(s, by[s], target)
+		who, why := "", whyAccepted(s)
+		if why == "" {
+			who = notices(s, by[s], target)
+		}
 		mu.Lock()
 		defer mu.Unlock()
-		switch why := whyAccepted(s); {
+		switch {
 		case who != "":
 			noticed++
 			fmt.Printf("noticed   %s   (%s)\n", s, who)

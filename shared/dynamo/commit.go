@@ -263,8 +263,13 @@ func (t *transaction) put(table string, it any, held *expression.ConditionBuilde
 	t.items = append(t.items, types.TransactWriteItem{Put: put})
 }
 
+// update changes named attributes while the condition holds; without one, always.
 func (t *transaction) update(table, pk, sk string, u *update, held expression.ConditionBuilder) {
-	e := t.build(expression.NewBuilder().WithUpdate(u.b).WithCondition(held))
+	b := expression.NewBuilder().WithUpdate(u.b)
+	if held.IsSet() {
+		b = b.WithCondition(held)
+	}
+	e := t.build(b)
 	t.items = append(t.items, types.TransactWriteItem{Update: &types.Update{TableName: &table, Key: key(pk, sk),
 		UpdateExpression: e.Update(), ConditionExpression: e.Condition(),
 		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values()}})

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
+
 	"chatkeeper/shared/assign"
 	"chatkeeper/shared/team"
 )
@@ -212,6 +214,6 @@ func (s *Store) SaveSettings(ctx context.Context, all team.Settings) error {
 	}
 	u := &update{}
 	u.add("revision", 1)
-	t.update(s.team, rulesPK, rulesNowSK, u, name("pk").AttributeExists().Or(name("pk").AttributeNotExists()))
+	t.update(s.team, rulesPK, rulesNowSK, u, expression.ConditionBuilder{})
 	return t.commit(ctx)
 }
