@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,7 +28,7 @@ import (
 	"chatkeeper/shared/team"
 )
 
-// full is a number for a usual run, and the one of its goal, which takes an hour to fill in.
+// full is a number for a usual run, and the one of its goal, which takes minutes to fill in.
 func full(usual, design int) int {
 	if os.Getenv("CHATKEEPER_BENCH_FULL") != "" {
 		return design
@@ -45,23 +48,32 @@ func (w *world) through(change ...func(*dynamodb.Options)) {
 	w.store = dynamo.New(dynamodb.New(serverstest.DynamoDB(w).Options(), change...), w.tables["ChatsTable"], w.tables["TeamTable"])
 }
 
-// fill puts n copies of an item into a table, each changed.
+// fill puts n copies of an item into a table, each changed, a few batches at a time.
 func (w *world) fill(table string, item units.Item, n int, change func(i int, copied units.Item)) {
 	w.Helper()
 	db := serverstest.DynamoDB(w)
-	var batch []types.WriteRequest
-	for i := range n {
-		copied := units.Item{}
-		for name, v := range item {
-			copied[name] = v
-		}
-		change(i, copied)
-		batch = append(batch, types.WriteRequest{PutRequest: &types.PutRequest{Item: copied}})
-		if len(batch) == 25 || i == n-1 {
-			_, err := db.BatchWriteItem(w.Context(), &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{table: batch}})
-			w.must(err)
-			batch = nil
-		}
+	const most, atOnce = 25, 4 // items in a batch; the server has little use for more batches
+	var all sync.WaitGroup
+	var failed atomic.Pointer[error]
+	slots := make(chan bool, atOnce)
+	for first := 0; first < n && failed.Load() == nil; first += most {
+		slots <- true
+		all.Go(func() {
+			defer func() { <-slots }()
+			var batch []types.WriteRequest
+			for i := first; i < min(first+most, n); i++ {
+				copied := maps.Clone(item)
+				change(i, copied)
+				batch = append(batch, types.WriteRequest{PutRequest: &types.PutRequest{Item: copied}})
+			}
+			if _, err := db.BatchWriteItem(w.Context(), &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{table: batch}}); err != nil {
+				failed.Store(&err)
+			}
+		})
+	}
+	all.Wait()
+	if err := failed.Load(); err != nil {
+		w.Fatal(*err)
 	}
 }
 
@@ -77,17 +89,24 @@ func (w *world) first(table, pk string) units.Item {
 
 func text1(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
 
-// crowded is a world with so many people, rules, waiting Chats and other Chats.
-func crowded(b *testing.B, people, rules, waiting, chats int) *world {
+// size is what an assignment must not depend on.
+type size struct {
+	people, rules, waiting, chats int
+	strategy                      assign.Strategy
+}
+
+// crowded is a world of a size.
+func crowded(b *testing.B, size size) *world {
 	b.Helper()
+	people, waiting := size.people, size.waiting
 	w := newWorld(b)
 	w.must(w.store.AddPerson(b.Context(), agent("agent", 0), dynamo.Now().Add(-time.Hour)))
 	w.fill(w.tables["TeamTable"], w.first(w.tables["TeamTable"], "P"), people-1, func(i int, p units.Item) { p["sk"] = text1(fmt.Sprint("agent", i)) })
 	var doc []string
-	for i := range rules {
+	for i := range size.rules {
 		doc = append(doc, fmt.Sprintf(`{"id": "r%d", "name": "Rule %d", "enabled": true, "when": {"all": [{"field": "language", "in": ["ar"]}]}, "to": [{"team": "support", "strategy": "round_robin"}]}`, i, i))
 	}
-	w.saveRules(`{"rules": [` + strings.Join(doc, ",") + `], "otherwise": {"to": [{"team": "everyone", "strategy": "round_robin"}]}}`)
+	w.saveRules(`{"rules": [` + strings.Join(doc, ",") + `], "otherwise": {"to": [{"team": "everyone", "strategy": "` + string(size.strategy) + `"}]}}`)
 
 	// A Chat that nobody took yet, and its entry, are what the others are copied from.
 	table := w.tables["ChatsTable"]
@@ -104,9 +123,10 @@ func crowded(b *testing.B, people, rules, waiting, chats int) *world {
 			e["ws"] = &types.AttributeValueMemberN{Value: fmt.Sprint(later + int64(i))}
 		})
 		w.everybody(people, team.Online)
+		w.through() // another instance: the roster of this one does not look for what is dated an hour ago
 	}
 	w.assignOne()
-	w.fill(table, w.first(table, "C#"+testSecret.UserAddress(seed.SupportNumber, "US.model")), chats, func(i int, c units.Item) { c["pk"] = text1(fmt.Sprint("C#copy", i)) })
+	w.fill(table, w.first(table, "C#"+testSecret.UserAddress(seed.SupportNumber, "US.model")), size.chats, func(i int, c units.Item) { c["pk"] = text1(fmt.Sprint("C#copy", i)) })
 	return w
 }
 
@@ -176,17 +196,20 @@ func (w *world) spent() float64 {
 func BenchmarkGoalFlat(b *testing.B) {
 	quiet(b)
 	waiting, chats := full(2_000, 100_000), full(20_000, 1_000_000)
+	few := size{10, 10, 0, 1, assign.RoundRobin}
 	for _, c := range []struct {
 		name     string
-		few, all [4]int // people, rules, waiting, Chats
+		few, all size
 	}{
-		{"people-10-to-10000", [4]int{10, 10, 0, 1}, [4]int{10_000, 10, 0, 1}},
-		{"rules-10-to-1000", [4]int{10, 10, 0, 1}, [4]int{10, 1000, 0, 1}},
-		{fmt.Sprintf("waiting-10-to-%d", waiting), [4]int{10, 10, 10, 1}, [4]int{10, 10, waiting, 1}},
-		{fmt.Sprintf("chats-1-to-%d", chats), [4]int{10, 10, 0, 1}, [4]int{10, 10, 0, chats}},
+		{"people-10-to-10000", few, size{10_000, 10, 0, 1, assign.RoundRobin}},
+		{"people-10-to-10000-least-loaded", size{10, 10, 0, 1, assign.LeastLoaded}, size{10_000, 10, 0, 1, assign.LeastLoaded}},
+		{"people-10-to-10000-weighted", size{10, 10, 0, 1, assign.Weighted}, size{10_000, 10, 0, 1, assign.Weighted}},
+		{"rules-10-to-1000", few, size{10, 1000, 0, 1, assign.RoundRobin}},
+		{fmt.Sprintf("waiting-10-to-%d", waiting), size{10, 10, 10, 1, assign.RoundRobin}, size{10, 10, waiting, 1, assign.RoundRobin}},
+		{fmt.Sprintf("chats-1-to-%d", chats), few, size{10, 10, 0, chats, assign.RoundRobin}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			few, all := crowded(b, c.few[0], c.few[1], c.few[2], c.few[3]), crowded(b, c.all[0], c.all[1], c.all[2], c.all[3])
+			few, all := crowded(b, c.few), crowded(b, c.all)
 			const n = 20
 			each := func(w *world) func() {
 				return func() {
@@ -196,7 +219,7 @@ func BenchmarkGoalFlat(b *testing.B) {
 				}
 			}
 			for b.Loop() {
-				side.Compare(b, 7, n, side.CPU, each(all), each(few))
+				side.Compare(b, 25, n, side.CPU, each(all), each(few))
 			}
 			b.ReportMetric(all.spent()/few.spent(), "units-ratio")
 		})

@@ -39,68 +39,82 @@ type Want struct {
 // RoundRobin takes who was assigned longest ago, those never assigned first. It is exact as long as Choice.AssignedAt is
 // stored with each assignment, under the fence of Person.Changed. LeastLoaded takes the fewest open Chats, then longest
 // ago. Weighted is explained at turnLength; it is exact as long as Choice.Turn is stored likewise. Agent serves a pool of
-// one. What is still equal is decided by id, so that the same people give the same choice.
+// one. What is still equal is decided by id, so that the same people give the same choice. Among many, [Crowd.Choose] is
+// the same and cheaper.
 func Choose(w Want, people []team.Person, now time.Time) Choice {
 	if !w.Strategy.known() {
 		return Choice{Nobody: NoSuchStrategy}
 	}
-	var (
-		list   = shortlist{strategy: w.Strategy}
-		counts [standings]int
-		latest time.Time
-	)
-	if w.Strategy != Agent { // a pool of one leaves nothing to prefer
-		list.prefer = w.Prefer
-	}
+	t := newTally(w)
 	if w.Strategy == Weighted {
-		list.clock = readClock(w, people, now)
+		t.clock = readClock(w, people, now)
 	}
 	for i := range people {
 		p := &people[i]
 		s := w.Pool.standing(p)
 		if s == able {
-			if p.AssignedAt.After(latest) {
-				latest = p.AssignedAt
+			if p.AssignedAt.After(t.latest) {
+				t.latest = p.AssignedAt
 			}
 			s = w.free(p, now)
 		}
-		counts[s]++
+		t.counts[s]++
 		if s <= listed {
-			list.add(entry{p, s})
+			t.add(entry{p, s, i})
 		}
 	}
-	c := Choice{Candidates: make([]Candidate, 0, list.n)}
-	if counts[able] == 0 {
-		c.Nobody = nobodyBecause(counts)
+	return t.choice(now)
+}
+
+// tally is what a choice follows from: the best few, and how many people there are of each standing.
+type tally struct {
+	shortlist
+	counts [standings]int
+	latest time.Time // when a member of the pool was last assigned
+}
+
+func newTally(w Want) tally {
+	t := tally{shortlist: shortlist{strategy: w.Strategy}}
+	if w.Strategy != Agent { // a pool of one leaves nothing to prefer
+		t.prefer = w.Prefer
+	}
+	return t
+}
+
+func (t tally) choice(now time.Time) Choice {
+	c := Choice{Candidates: make([]Candidate, 0, t.n)}
+	if t.counts[able] == 0 {
+		c.Nobody = nobodyBecause(t.counts)
 	} else {
-		c.Person = list.entries[0].person
+		c.Person = t.entries[0].person
 		c.AssignedAt = now.Truncate(tick)
-		if !c.AssignedAt.After(latest) {
-			c.AssignedAt = latest.Add(tick).Truncate(tick)
+		if !c.AssignedAt.After(t.latest) {
+			c.AssignedAt = t.latest.Add(tick).Truncate(tick)
 		}
-		if counts[able] > 1 {
-			c.TieBreak = list.tieBreak()
+		if t.counts[able] > 1 {
+			c.TieBreak = t.tieBreak()
 		}
-		if w.Strategy == Weighted {
-			c.Turn = list.clock.turnOf(c.Person)
+		if t.strategy == Weighted {
+			next := turnsOf(c.Person)
+			c.Turn = t.clock.turnOf(&next)
 		}
 	}
-	for i, e := range list.entries[:list.n] {
-		counts[e.standing]--
+	for i, e := range t.entries[:t.n] {
+		t.counts[e.standing]--
 		candidate := Candidate{
 			PersonID: e.person.ID, Name: firstRunes(e.person.Name, nameLength), Because: standingReasons[e.standing],
 			OpenChats: e.person.OpenChats, Limit: e.person.Limit, Availability: e.person.Availability,
 		}
 		switch {
 		case e.standing == able && i == 0:
-			candidate.Because = list.chosenBecause()
+			candidate.Because = t.chosenBecause()
 		case e.standing == able:
-			candidate.Because = list.behind(e)
+			candidate.Because = t.behind(e)
 		}
 		candidate.Outcome = candidate.Because.outcome()
 		c.Candidates = append(c.Candidates, candidate)
 	}
-	for s, n := range counts {
+	for s, n := range t.counts {
 		if n == 0 {
 			continue
 		}
@@ -132,6 +146,7 @@ func (w Want) free(p *team.Person, now time.Time) standing {
 type entry struct {
 	person   *team.Person
 	standing standing
+	index    int // among the people given
 }
 
 // shortlist keeps the best few of many in order, without sorting the many.
@@ -194,10 +209,11 @@ func (l *shortlist) order(a, b *team.Person) (int, measure) {
 			return c, byStrategy
 		}
 	case Weighted:
-		if c := l.clock.compare(a, b); c != 0 {
+		turnsA, turnsB := turnsOf(a), turnsOf(b)
+		if c := l.clock.stands(&turnsA).compare(l.clock.stands(&turnsB)); c != 0 {
 			return c, byStrategy
 		}
-		if c := cmp.Compare(weight(b), weight(a)); c != 0 {
+		if c := cmp.Compare(turnsB.weight, turnsA.weight); c != 0 {
 			return c, byWeight
 		}
 	}

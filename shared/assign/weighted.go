@@ -40,6 +40,23 @@ const (
 // weight is the person's weight as it counts: at least 1.
 func weight(p *team.Person) int64 { return int64(min(max(p.Weight, 1), maxWeight)) }
 
+// turns are how a person stands by weight, whatever the clock says.
+type turns struct {
+	last   int64 // the beginning of the last one; 0 is none
+	next   int64 // when the next one would begin if they had never been away
+	length int64
+	weight int64
+}
+
+func turnsOf(p *team.Person) turns {
+	t := turns{last: p.Turn, next: firstTurn, weight: weight(p)}
+	t.length = turnLength / t.weight
+	if t.last != 0 {
+		t.next = t.last + t.length
+	}
+	return t
+}
+
 // clock is a pool's virtual time: last + sum / weights.
 type clock struct {
 	last    int64 // the latest turn that anybody in the pool had
@@ -47,32 +64,36 @@ type clock struct {
 	weights int64 // of those whose turn is not overdue; at least 1
 }
 
-// readClock reads the clock of a pool off its people, as far as they can take the Chat.
+// readClock reads the clock of a pool off its people.
 func readClock(w Want, people []team.Person, now time.Time) clock {
-	c := clock{weights: 1}
-	n := 0
+	var last int64
+	inTime := make([]turns, 0, len(people))
 	for i := range people {
-		if p := &people[i]; w.Pool.standing(p) == able {
-			c.last = max(c.last, p.Turn)
-			n++
+		p := &people[i]
+		if w.Pool.standing(p) != able {
+			continue
+		}
+		last = max(last, p.Turn)
+		if w.free(p, now) == able {
+			inTime = append(inTime, turnsOf(p))
 		}
 	}
-	inTime := make([]*team.Person, 0, n)
-	for i := range people {
-		if p := &people[i]; w.Pool.standing(p) == able && w.free(p, now) == able {
-			inTime = append(inTime, p)
-		}
-	}
+	return clockAt(last, inTime)
+}
+
+// clockAt reads the clock off those who can take the Chat. It uses up the list.
+func clockAt(last int64, inTime []turns) clock {
+	c := clock{last: last, weights: 1}
 	// Who is overdue counts as if their turn were due at this moment, so the clock is later with every one of them, and more
 	// may be overdue. It ends: whoever is due last is not.
 	overdue := 0
 	for before := -1; len(inTime) > 0 && len(inTime) != before; {
 		before = len(inTime)
 		c.sum, c.weights = -int64(overdue)*turnLength, 0
-		for _, p := range inTime {
-			begins, _ := c.turn(p)
-			c.sum += weight(p) * (begins - c.last)
-			c.weights += weight(p)
+		for i := range inTime {
+			begins, _ := c.turn(&inTime[i])
+			c.sum += inTime[i].weight * (begins - c.last)
+			c.weights += inTime[i].weight
 		}
 		inTime = slices.DeleteFunc(inTime, c.overdue)
 		overdue += before - len(inTime)
@@ -80,19 +101,10 @@ func readClock(w Want, people []team.Person, now time.Time) clock {
 	return c
 }
 
-// turn is when the person's next turn begins and is due: not earlier than one that was due with the last that anybody had.
-func (c clock) turn(p *team.Person) (begins, due int64) {
-	length := turnLength / weight(p)
-	begins = max(nextTurn(p), c.last-length)
-	return begins, begins + length
-}
-
-// nextTurn is when the person's next turn would begin if they had never been away.
-func nextTurn(p *team.Person) int64 {
-	if p.Turn == 0 {
-		return firstTurn
-	}
-	return p.Turn + turnLength/weight(p)
+// turn is when the next turn begins and is due: not earlier than one that was due with the last that anybody had.
+func (c clock) turn(t *turns) (begins, due int64) {
+	begins = max(t.next, c.last-t.length)
+	return begins, begins + t.length
 }
 
 // passed reports whether the clock has come to a moment.
@@ -101,32 +113,43 @@ func (c clock) passed(at int64) bool { return c.weights*(at-c.last) <= c.sum }
 func (c clock) now() int64 { return c.last + c.sum/c.weights }
 
 // overdue reports whether the pool went on without the person for longer than a turn of theirs.
-func (c clock) overdue(p *team.Person) bool {
-	_, due := c.turn(p)
+func (c clock) overdue(t turns) bool {
+	_, due := c.turn(&t)
 	return c.passed(due)
 }
 
-// compare orders people as they are served: those whose turn has begun by when it is due, and who is due at once by how
-// long they have been; then the others by when it begins.
-func (c clock) compare(a, b *team.Person) int {
-	beginsA, dueA := c.turn(a)
-	beginsB, dueB := c.turn(b)
-	switch begunA, begunB := c.passed(beginsA), c.passed(beginsB); {
-	case begunA && begunB:
-		return cmp.Or(cmp.Compare(dueA, dueB), cmp.Compare(nextTurn(a)-beginsA, nextTurn(b)-beginsB))
-	case begunA:
-		return -1
-	case begunB:
-		return 1
+// standingInTurn is where somebody stands in the order in which people are served.
+type standingInTurn struct {
+	begun bool  // first those whose turn has begun,
+	at    int64 // by when it is due; the others by when it begins
+	since int64 // then, of those who are due at once, whoever has been for longer
+}
+
+func (c clock) stands(t *turns) standingInTurn {
+	begins, due := c.turn(t)
+	if c.passed(begins) {
+		return standingInTurn{true, due, t.next - begins}
 	}
-	return cmp.Compare(beginsA, beginsB)
+	return standingInTurn{false, begins, 0}
+}
+
+func (a standingInTurn) compare(b standingInTurn) int {
+	switch {
+	case a.begun && !b.begun:
+		return -1
+	case b.begun && !a.begun:
+		return 1
+	case a.at != b.at:
+		return cmp.Compare(a.at, b.at)
+	}
+	return cmp.Compare(a.since, b.since)
 }
 
 // turnOf is the turn that the person has with this Chat.
-func (c clock) turnOf(p *team.Person) int64 {
-	begins, due := c.turn(p)
+func (c clock) turnOf(t *turns) int64 {
+	begins, due := c.turn(t)
 	if c.passed(due) {
-		begins = c.now() - turnLength/weight(p)
+		begins = c.now() - t.length
 	}
 	return max(min(begins, c.now()), firstTurn)
 }

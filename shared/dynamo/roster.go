@@ -11,7 +11,6 @@ import (
 
 	"chatkeeper/shared/assign"
 	"chatkeeper/shared/chat"
-	"chatkeeper/shared/team"
 )
 
 // Roster is everybody, kept in memory so that ten thousand people are not read for every Chat. [Store.Roster] brings it
@@ -48,10 +47,10 @@ import (
 // and those of them whose changedAt is not the one known. Is that more than a tenth of all, reading everybody is cheaper,
 // and is done. Nobody is ever deleted; whoever leaves is inactive.
 type Roster struct {
-	mu     sync.Mutex
-	people []team.Person
-	stamps []string       // changedAt of each, as read
-	places map[string]int // by id
+	mu      sync.Mutex
+	people  assign.Crowd
+	stamps  map[string]string // changedAt of each, as read
+	edition int64             // grows with every change of somebody
 
 	// Everything that was committed before known is here. While a reading of everybody is on its way, known is when it
 	// began, and behind where its next page begins.
@@ -190,12 +189,20 @@ func peopleOf(items []Item) ([]personItem, error) {
 func (r *Roster) Choose(w assign.Want, now time.Time) assign.Choice {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	choice := assign.Choose(w, r.people, now)
+	choice := r.people.Choose(w, now)
 	if choice.Person != nil {
 		p := *choice.Person
 		choice.Person = &p
 	}
 	return choice
+}
+
+// Edition is another one whenever somebody in the roster has become another: a choice made since the edition was asked
+// for stands as long as it is the same.
+func (r *Roster) Edition() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.edition
 }
 
 func (r *Roster) state() (known time.Time, whole bool) {
@@ -210,29 +217,25 @@ func (r *Roster) unknown(changed map[string]string) (ids []string, few bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for id, stamp := range changed {
-		if i, ok := r.places[id]; !ok || r.stamps[i] != stamp {
+		if known, ok := r.stamps[id]; !ok || known != stamp {
 			ids = append(ids, id)
 		}
 	}
-	return ids, len(ids) <= max(maxBatch, len(r.people)/10)
+	return ids, len(ids) <= max(maxBatch, r.people.Len()/10)
 }
 
 // add takes people as they were read, unless what stands here is newer: every write of a person raises Changed.
 func (r *Roster) add(people []personItem) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.places == nil {
-		r.places = map[string]int{}
+	if r.stamps == nil {
+		r.stamps = map[string]string{}
 	}
 	for _, it := range people {
-		i, ok := r.places[it.SK]
-		switch {
-		case !ok:
-			r.places[it.SK] = len(r.people)
-			r.people = append(r.people, it.person())
-			r.stamps = append(r.stamps, it.ChangedAt)
-		case it.Changed > r.people[i].Changed:
-			r.people[i], r.stamps[i] = it.person(), it.ChangedAt
+		if here, ok := r.people.Person(it.SK); !ok || it.Changed > here.Changed {
+			r.people.Put(it.person())
+			r.stamps[it.SK] = it.ChangedAt
+			r.edition++
 		}
 	}
 }
@@ -242,16 +245,18 @@ func (r *Roster) add(people []personItem) {
 func (r *Roster) assigned(a chat.Auto) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	i, ok := r.places[a.Person.ID]
-	if !ok || r.people[i].Changed != a.Person.Changed {
+	p, ok := r.people.Person(a.Person.ID)
+	if !ok || p.Changed != a.Person.Changed {
 		return
 	}
-	r.people[i].Changed++
-	r.people[i].OpenChats++
-	r.people[i].AssignedAt = a.At
+	p.Changed++
+	p.OpenChats++
+	p.AssignedAt = a.At
 	if a.Turn != 0 {
-		r.people[i].Turn = a.Turn
+		p.Turn = a.Turn
 	}
+	r.people.Put(p)
+	r.edition++
 }
 
 func (r *Roster) knows(until time.Time) {

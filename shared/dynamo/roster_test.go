@@ -134,7 +134,7 @@ func (s *rosterStage) current(instance *Store) map[string]team.Person {
 	r, err := instance.Roster(s.Context())
 	s.must(err)
 	all := map[string]team.Person{}
-	for _, p := range r.people {
+	for _, p := range r.people.People() {
 		all[p.ID] = p
 	}
 	return all
@@ -208,8 +208,8 @@ func (s *rosterStage) pageByPage(people int) {
 			s.Fatalf("call %d made %d requests and has no roster", call, requests)
 		}
 		if got != nil {
-			if len(got.people) != people || (people == 10) != (call == 1) {
-				s.Errorf("call %d answers with %d people", call, len(got.people))
+			if got.people.Len() != people || (people == 10) != (call == 1) {
+				s.Errorf("call %d answers with %d people", call, got.people.Len())
 			}
 			return
 		}

@@ -24,8 +24,9 @@ var begun = time.Now()
 // Wall is the time that has passed.
 func Wall() time.Duration { return time.Since(begun) }
 
-// Compare does both by turns, and reports the median of the quotients (ours ÷ other) as "ratio", and the medians of what each
-// took, in microseconds for one of n things that a turn does. The first turn of each is not counted.
+// Compare does both by turns, each first in every other one, and reports the median of the quotients (ours ÷ other) as
+// "ratio", and the medians of what each took, in microseconds for one of n things that a turn does. The first turn of each
+// is not counted.
 func Compare(b *testing.B, turns, n int, clock func() time.Duration, ours, other func()) {
 	b.Helper()
 	took := func(do func()) float64 {
@@ -37,8 +38,13 @@ func Compare(b *testing.B, turns, n int, clock func() time.Duration, ours, other
 	took(ours)
 	took(other)
 	var ratios, first, second []float64
-	for range turns {
-		a, o := took(ours), took(other)
+	for i := range turns {
+		var a, o float64
+		if i%2 == 0 {
+			a, o = took(ours), took(other)
+		} else {
+			o, a = took(other), took(ours)
+		}
 		ratios, first, second = append(ratios, a/o), append(first, a), append(second, o)
 	}
 	b.ReportMetric(Median(ratios), "ratio")

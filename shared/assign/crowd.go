@@ -1,0 +1,234 @@
+package assign
+
+import (
+	"math"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"chatkeeper/shared/team"
+)
+
+// Crowd is many people, kept so that choosing among ten thousand of them costs about a hundredth of the requests around
+// it. What a choice compares stands by itself in a few bytes a person, as does who belongs to which pool, so that a walk
+// over all reads little memory; only those who come among the best few are looked at whole. Whoever is put into a Crowd
+// has times in whole milliseconds, as storage keeps them. The zero value is nobody. A Crowd is not safe for concurrent use.
+type Crowd struct {
+	people []team.Person // in the order of ids, as are all lists here: of two who are equal the first comes first
+	rows   []row
+	turns  []turns
+	pools  map[string]*members // by canonical text; made when first asked for
+
+	inTime []turns // room for reading a clock
+}
+
+// row is what the strategies and [Want.free] ask of a person, apart from turns.
+type row struct {
+	assigned int64 // AssignedAt in Unix milliseconds
+	until    int64 // OnlineUntil likewise; never is the greatest number
+	open     int
+	standing standing // while online has not ended
+}
+
+// members are how everybody stands to a pool, whether they are free or not.
+type members struct {
+	pool      Pool
+	standings []standing
+	counts    [standings]int
+}
+
+// mostPools is how many pools are kept: a byte for each person and pool. With more of them in use at once some are made
+// again, for the price of one walk over everybody.
+const mostPools = 100
+
+// Len is how many people there are.
+func (c *Crowd) Len() int { return len(c.people) }
+
+// People lists everybody in the order of ids. It is the Crowd's own list: not to be changed.
+func (c *Crowd) People() []team.Person { return c.people }
+
+// Person is the one with the id.
+func (c *Crowd) Person(id string) (team.Person, bool) {
+	if i, found := c.find(id); found {
+		return c.people[i], true
+	}
+	return team.Person{}, false
+}
+
+func (c *Crowd) find(id string) (int, bool) {
+	return sort.Find(len(c.people), func(i int) int { return strings.Compare(id, c.people[i].ID) })
+}
+
+// Put adds a person, or replaces the one with the same id.
+func (c *Crowd) Put(p team.Person) {
+	i, found := c.find(p.ID)
+	if !found {
+		c.people = slices.Insert(c.people, i, p)
+		c.rows = slices.Insert(c.rows, i, rowOf(&p))
+		c.turns = slices.Insert(c.turns, i, turnsOf(&p))
+		c.pools = nil
+		return
+	}
+	if before := &c.people[i]; !sameToPools(before, &p) {
+		for _, m := range c.pools {
+			m.counts[m.standings[i]]--
+			m.standings[i] = m.pool.standing(&p)
+			m.counts[m.standings[i]]++
+		}
+	}
+	c.people[i], c.rows[i], c.turns[i] = p, rowOf(&p), turnsOf(&p)
+}
+
+// sameToPools reports whether two states of a person belong to the same pools: all that [Pool.standing] asks is equal.
+func sameToPools(a, b *team.Person) bool {
+	return a.Role == b.Role && a.Active == b.Active && slices.Equal(a.Teams, b.Teams) &&
+		slices.Equal(a.Languages, b.Languages) && slices.Equal(a.Skills, b.Skills)
+}
+
+func rowOf(p *team.Person) row {
+	r := row{assigned: p.AssignedAt.UnixMilli(), until: math.MaxInt64, open: p.OpenChats}
+	if !p.OnlineUntil.IsZero() {
+		r.until = p.OnlineUntil.UnixMilli()
+	}
+	switch {
+	case p.Availability == team.Away:
+		r.standing = away
+	case p.Availability != team.Online:
+		r.standing = offline
+	case p.OpenChats >= p.Limit:
+		r.standing = atCapacity
+	}
+	return r
+}
+
+// at is why somebody with this row can't be given a Chat at a moment, or able.
+func (r *row) at(now int64) standing {
+	if r.standing <= atCapacity && r.until <= now {
+		return onlineEnded
+	}
+	return r.standing
+}
+
+func (c *Crowd) members(p Pool) *members {
+	text := p.String()
+	m, ok := c.pools[text]
+	if ok {
+		return m
+	}
+	if c.pools == nil || len(c.pools) == mostPools {
+		c.pools = map[string]*members{}
+	}
+	p.Languages, p.Skills = slices.Clone(p.Languages), slices.Clone(p.Skills)
+	m = &members{pool: p, standings: make([]standing, len(c.people))}
+	for i := range c.people {
+		s := m.pool.standing(&c.people[i])
+		m.standings[i] = s
+		m.counts[s]++
+	}
+	c.pools[text] = m
+	return m
+}
+
+// Choose is [Choose] among everybody, to the last detail. The person in the answer is the Crowd's own until the next Put.
+func (c *Crowd) Choose(w Want, now time.Time) Choice {
+	if !w.Strategy.known() || w.Excluded != nil {
+		return Choose(w, c.people, now)
+	}
+	at := now.UnixMilli()
+	m, t := c.members(w.Pool), newTally(w)
+	if w.Strategy == Weighted {
+		t.clock = c.readClock(m, at)
+	}
+	t.counts = m.counts
+	preferred := -1
+	if i, found := c.find(t.prefer); found {
+		preferred = i
+	}
+	var latest int64 = math.MinInt64
+	last := lastListed{standing: standings}
+	rows := c.rows[:len(m.standings)]
+	for i, s := range m.standings {
+		if s != able {
+			continue
+		}
+		r := &rows[i]
+		if r.assigned > latest {
+			latest, t.latest = r.assigned, c.people[i].AssignedAt
+		}
+		if s = r.at(at); s != able {
+			t.counts[able]--
+			t.counts[s]++
+		}
+		if s >= last.standing && i != preferred {
+			switch {
+			case s > last.standing || s != able:
+				continue
+			case t.strategy == Weighted:
+				if !last.outdoneInTurn(r, &c.turns[i], t.clock) {
+					continue
+				}
+			case !last.outdone(r, t.strategy):
+				continue
+			}
+		}
+		t.add(entry{&c.people[i], s, i})
+		if t.n == MaxCandidates {
+			last = c.lastListed(&t)
+		}
+	}
+	return t.choice(now)
+}
+
+// lastListed is the last one of a full list: whoever does not come before them is only counted. People come in the order
+// of ids, so that includes whoever is equal.
+type lastListed struct {
+	row
+	standing standing
+	weight   int64
+	inTurn   standingInTurn
+}
+
+func (c *Crowd) lastListed(t *tally) lastListed {
+	e := t.entries[t.n-1]
+	l := lastListed{row: c.rows[e.index], standing: e.standing}
+	if t.strategy == Weighted {
+		l.weight, l.inTurn = c.turns[e.index].weight, t.clock.stands(&c.turns[e.index])
+	}
+	return l
+}
+
+// outdone reports whether somebody who can take the Chat comes before the last one listed, who can too.
+func (l *lastListed) outdone(r *row, by Strategy) bool {
+	if by == LeastLoaded && r.open != l.open {
+		return r.open < l.open
+	}
+	return r.assigned < l.assigned
+}
+
+// outdoneInTurn is outdone under Weighted.
+func (l *lastListed) outdoneInTurn(r *row, t *turns, c clock) bool {
+	if order := c.stands(t).compare(l.inTurn); order != 0 {
+		return order < 0
+	}
+	if t.weight != l.weight {
+		return t.weight > l.weight
+	}
+	return r.assigned < l.assigned
+}
+
+// readClock reads the clock of a pool off its members.
+func (c *Crowd) readClock(m *members, at int64) clock {
+	var last int64
+	c.inTime = c.inTime[:0]
+	for i, s := range m.standings {
+		if s != able {
+			continue
+		}
+		last = max(last, c.turns[i].last)
+		if c.rows[i].at(at) == able {
+			c.inTime = append(c.inTime, c.turns[i])
+		}
+	}
+	return clockAt(last, c.inTime)
+}
