@@ -8,7 +8,6 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
-	"github.com/aws/aws-sdk-go-v2/config"
 
 	"chatkeeper/shared/dynamo"
 	"chatkeeper/shared/environment"
@@ -18,7 +17,7 @@ import (
 func main() {
 	ctx := context.Background()
 	slog.SetDefault(lambdacontext.NewLogger())
-	cfg := environment.Must(config.LoadDefaultConfig(ctx))
+	cfg := environment.AWS()
 	store := dynamo.Open(ctx, cfg, environment.Required("CHATS_TABLE"), environment.Required("TEAM_TABLE"))
 	store.InviteFirstAdmin(os.Getenv("FIRST_ADMIN_EMAIL"))
 	verifier := httpapi.NewVerifier(httpapi.VerifierOptions{

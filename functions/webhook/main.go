@@ -8,7 +8,6 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
-	"github.com/aws/aws-sdk-go-v2/config"
 
 	"chatkeeper/shared/environment"
 	"chatkeeper/shared/queue"
@@ -16,7 +15,7 @@ import (
 
 func main() {
 	ctx := context.Background()
-	sender := queue.Open(environment.Must(config.LoadDefaultConfig(ctx)))
+	sender := queue.Open(environment.AWS())
 	w := webhook{
 		appSecrets:  []string{environment.Required("APP_SECRET"), os.Getenv("APP_SECRET_PREVIOUS")},
 		verifyToken: environment.Required("VERIFY_TOKEN"),

@@ -12,11 +12,3 @@ func Required(name string) string {
 	}
 	return value
 }
-
-// Must ends the process at a failed step of the start; the next start tries again.
-func Must[T any](value T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return value
-}

@@ -2,12 +2,16 @@
 package start
 
 import (
+	"fmt"
+	"hash/crc32"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,8 +21,8 @@ import (
 	"chatkeeper/infra/local/servers/serverstest"
 )
 
-// From exec to first poll, beside an empty function that holds the same clients. Connections are opened meanwhile: to the
-// servers of this machine, which are near.
+// From exec to first poll, beside an empty function that holds the same clients. Ours open a connection meanwhile, to a
+// server that answers at once: how long DynamoDB Local and ElasticMQ take is not the start's, and much longer.
 func BenchmarkGoalStart(b *testing.B) {
 	for _, name := range []string{"webhook", "assigner", "reply"} {
 		b.Run(name, func(b *testing.B) {
@@ -33,15 +37,24 @@ func BenchmarkGoalStart(b *testing.B) {
 				<-r.Context().Done()
 			}))
 			defer runtime.Close()
-			tables, queues, oidc := serverstest.Tables(b), serverstest.Queues(b), issuertest.Start(b)
-			environment := append(os.Environ(),
-				"AWS_LAMBDA_RUNTIME_API="+strings.TrimPrefix(runtime.URL, "http://"), "AWS_REGION="+servers.Region,
-				"AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local", "AWS_LAMBDA_FUNCTION_NAME="+name,
-				"AWS_ENDPOINT_URL_DYNAMODB="+serverstest.DynamoDBEndpoint(b), "AWS_ENDPOINT_URL_SQS="+serverstest.SQSEndpoint(b),
-				"CHATS_TABLE="+tables["ChatsTable"], "TEAM_TABLE="+tables["TeamTable"], "IDENTITY_KEY=key", "APP_SECRET=secret", "VERIFY_TOKEN=token",
-				"INBOUND_QUEUE_URL="+queues["InboundQueue"], "POOLS_QUEUE_URL="+queues["PoolsQueue"], "ISSUER="+oidc.URL, "AUDIENCE="+oidc.Audience)
-			start := func(binary string) func() {
+			var calls atomic.Int64
+			aws := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				calls.Add(1)
+				answer(w, r)
+			}))
+			defer aws.Close()
+			oidc := issuertest.Start(b)
+			// What Lambda gives, and nothing of this machine: a bundle of certificates, say, takes as long to read as all else.
+			environment := []string{
+				"AWS_LAMBDA_RUNTIME_API=" + strings.TrimPrefix(runtime.URL, "http://"), "AWS_LAMBDA_FUNCTION_NAME=" + name, "AWS_REGION=" + servers.Region,
+				"AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local", "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null",
+				"AWS_ENDPOINT_URL_DYNAMODB=" + aws.URL, "AWS_ENDPOINT_URL_SQS=" + aws.URL,
+				"CHATS_TABLE=chats", "TEAM_TABLE=team", "IDENTITY_KEY=key", "APP_SECRET=secret", "VERIFY_TOKEN=token",
+				"INBOUND_QUEUE_URL=" + aws.URL + "/inbound.fifo", "POOLS_QUEUE_URL=" + aws.URL + "/pools.fifo", "ISSUER=" + oidc.URL, "AUDIENCE=" + oidc.Audience,
+			}
+			start := func(binary string, connections int64) func() {
 				return func() {
+					before := calls.Load()
 					process := exec.Command(binary)
 					process.Env, process.Stderr = environment, os.Stderr
 					if err := process.Start(); err != nil {
@@ -52,15 +65,30 @@ func BenchmarkGoalStart(b *testing.B) {
 					case <-time.After(time.Minute):
 						b.Error("it never polled")
 					}
+					if opened := calls.Load() - before; opened != connections {
+						b.Errorf("%s called AWS %d times until it polled, want %d", filepath.Base(binary), opened, connections)
+					}
 					process.Process.Kill()
 					process.Wait()
 				}
 			}
 			for b.Loop() {
-				side.Compare(b, 25, 1, side.Wall, start(ours), start(empty))
+				side.Compare(b, 101, 1, side.Wall, start(ours, 1), start(empty, 0))
 			}
 		})
 	}
+}
+
+// answer is what DynamoDB answers for a key that does not exist, and SQS for an empty batch.
+func answer(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.Header.Get("X-Amz-Target"), "DynamoDB") {
+		const nothing = "{}"
+		w.Header().Set("X-Amz-Crc32", fmt.Sprint(crc32.ChecksumIEEE([]byte(nothing))))
+		io.WriteString(w, nothing)
+		return
+	}
+	w.WriteHeader(http.StatusBadRequest)
+	io.WriteString(w, `{"__type":"com.amazonaws.sqs#EmptyBatchRequest","message":"There should be at least one SendMessageBatchRequestEntry in the request."}`)
 }
 
 func build(b *testing.B, folder, from string) string {
