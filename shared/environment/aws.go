@@ -3,6 +3,7 @@ package environment
 import (
 	"context"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -10,12 +11,15 @@ import (
 	"github.com/aws/smithy-go/logging"
 )
 
-// AWS is what the AWS clients of a function are configured with: by the variables that Lambda sets, and by those that name
-// other endpoints (AWS_ENDPOINT_URL_DYNAMODB and the like). The SDK's LoadDefaultConfig would find the same, but it brings
-// along every other way to sign in, which is a fifth of all that a function does until its first poll.
+// AWS is what the AWS clients of a function are configured with: by the variables that Lambda sets, and by those of the SDK
+// that name other endpoints (AWS_ENDPOINT_URL_DYNAMODB and the like) or another number of attempts (AWS_MAX_ATTEMPTS).
+// The SDK's LoadDefaultConfig would find the same, but it brings along every other way to sign in, which is a fifth of all
+// that a function does until its first poll.
 func AWS() aws.Config {
+	attempts, _ := strconv.Atoi(os.Getenv("AWS_MAX_ATTEMPTS")) // 0 is the SDK's own number
 	return aws.Config{
-		Region: Required("AWS_REGION"),
+		RetryMaxAttempts: attempts,
+		Region:           Required("AWS_REGION"),
 		Credentials: credentials.NewStaticCredentialsProvider(
 			Required("AWS_ACCESS_KEY_ID"), Required("AWS_SECRET_ACCESS_KEY"), os.Getenv("AWS_SESSION_TOKEN")),
 		Logger:                logging.NewStandardLogger(os.Stderr),
