@@ -13,10 +13,12 @@ import (
 // whose Chat or Message can't be read, one whose Chat does not wait by it. Each is one transaction; a crash before it
 // leaves the entry to the next serving. The message of the log line is what the alarm in template.yaml looks for.
 //
-// One whose assignment panics, or is a write that DynamoDB never takes, is passed over first: that may be the fault of this
-// function or of the person chosen, and then all entries would go. It is set aside when one behind it was given to
-// somebody in the same serving, which shows that the fault is its own. Where that never happens nobody is held up; the
-// invocation fails, and an alarm comes of the dead letter. Every other failure is the invocation's.
+// One whose assignment panics, or is a write that DynamoDB never takes, is passed over first, because the fault may be the
+// person's, or this function's, and then all entries would go. It is set aside when the same person was given one behind it
+// in the same serving: so neither the person nor the function is to blame. A person with whom two fail is left out, and the
+// two are tried again. When nothing else is left, or after many failures, the serving ends with a log line that the same
+// alarm looks for, and the signal is forgotten: to try it again would keep the pool from those who come next, and the
+// sweeper signals the pool every minute as long as somebody is left behind. Every other failure is the invocation's.
 
 // setAsideStray is for an entry that was read before its Chat, which did not wait by it. Nearly always the entry is gone by
 // now and the answer is [dynamo.ErrRefused]: begin again.
@@ -31,48 +33,71 @@ func (s *serving) setAsideStray(ctx context.Context, e chat.Entry) error {
 // stuck is an entry whose assignment failed in a way that no repetition mends.
 type stuck struct {
 	entry   chat.Entry
+	person  string
 	because error
 }
+
+// mostStuck is how many such failures in a row one serving puts up with.
+const mostStuck = 10
+
+// errStuck: Chats wait, and what keeps them from being given to somebody is for people to mend.
+var errStuck = errors.New("chats that can't be given to anybody")
 
 func isPermanent(err error) bool {
 	return errors.Is(err, dynamo.ErrInvalid) || errors.Is(err, errPanic)
 }
 
-// head is the first entry that is not stuck, read page by page. When only stuck ones are left, the error is theirs.
-func (s *serving) head(ctx context.Context, page dynamo.Page) (chat.Entry, error) {
+// head is the first entry that is not stuck. There are fewer stuck ones than a page has.
+func (s *serving) head(page dynamo.Page) (chat.Entry, error) {
 	var failed error
-	for {
-		for _, e := range page.Entries {
-			one, is := s.stuck[e.Chat]
-			if !is {
-				return e, nil
-			}
-			failed = errors.Join(failed, one.because)
+	for _, e := range page.Entries {
+		one, is := s.stuck[e.Chat]
+		if !is {
+			return e, nil
 		}
-		if page.After == "" {
-			return chat.Entry{}, failed
-		}
-		var err error
-		if page, err = s.store.Waiting(ctx, s.signal.Pool, page.After, pageSize); err != nil {
-			return chat.Entry{}, err
-		}
+		failed = errors.Join(failed, one.because)
 	}
+	return chat.Entry{}, errors.Join(errStuck, failed)
 }
 
-func (s *serving) passOver(e chat.Entry, because error) {
+// passOver notes that an entry could not be given to a person.
+func (s *serving) passOver(ctx context.Context, e chat.Entry, person string, because error) error {
+	if s.failures++; s.failures == mostStuck {
+		return errors.Join(errStuck, because)
+	}
 	if s.stuck == nil {
-		s.stuck = map[string]stuck{}
+		s.stuck, s.leftOut = map[string]stuck{}, map[string]bool{}
 	}
-	s.stuck[e.Chat] = stuck{e, because}
+	s.stuck[e.Chat] = stuck{e, person, because}
+	with := s.stuckWith(person)
+	if len(with) < 2 {
+		return nil
+	}
+	s.leftOut[person] = true
+	for _, one := range with {
+		delete(s.stuck, one.entry.Chat)
+	}
+	slog.ErrorContext(ctx, "left out", "pool", e.Pool, "person", person, "error", because)
+	return nil
 }
 
-// setAsideStuck: an assignment worked, so the fault of those that did not is their own.
-func (s *serving) setAsideStuck(ctx context.Context) error {
-	for id, one := range s.stuck {
+func (s *serving) stuckWith(person string) (with []stuck) {
+	for _, one := range s.stuck {
+		if one.person == person {
+			with = append(with, one)
+		}
+	}
+	return with
+}
+
+// setAsideStuck: an assignment to the person worked, so those that did not are to blame themselves.
+func (s *serving) setAsideStuck(ctx context.Context, person string) error {
+	s.failures = 0
+	for _, one := range s.stuckWith(person) {
 		if err := s.setAside(ctx, one.entry, one.because); err != nil && !errors.Is(err, dynamo.ErrRefused) {
 			return err
 		}
-		delete(s.stuck, id)
+		delete(s.stuck, one.entry.Chat)
 	}
 	return nil
 }

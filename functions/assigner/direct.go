@@ -34,18 +34,31 @@ func (a *assigner) direct(ctx context.Context, c chat.Chat, placed chat.Placed, 
 		return nil, nil
 	}
 	pool := placed.Routing.Pool
+	waits := func(err error) (*chat.Change, error) {
+		slog.WarnContext(ctx, "fast path not taken", "pool", pool.String(), "error", err)
+		return nil, nil // the message is stored all the same, and the pool sees to the Chat
+	}
 	page, err := a.store.Waiting(ctx, pool.String(), "", 1)
-	if err != nil || len(page.Entries)+len(page.Unreadable) > 0 { // readable ones may stand behind
-		return nil, err
+	if err != nil {
+		return waits(err)
+	}
+	if len(page.Entries)+len(page.Unreadable) > 0 { // readable ones may stand behind
+		return nil, nil
 	}
 	now := a.now()
 	people, err := a.store.RosterAtHand(ctx)
-	if err != nil || people == nil {
-		return nil, err
+	if err != nil {
+		return waits(err)
 	}
-	choice, err := a.choose(ctx, people, assign.Want{Pool: pool, Strategy: placed.Routing.Strategy, Prefer: placed.Prefer})
-	if err != nil || choice.Person == nil {
-		return nil, err
+	if people == nil {
+		return nil, nil
+	}
+	choice, err := a.store.Choose(ctx, people, assign.Want{Pool: pool, Strategy: placed.Routing.Strategy, Prefer: placed.Prefer}, a.now)
+	if err != nil {
+		return waits(err)
+	}
+	if choice.Person == nil {
+		return nil, nil
 	}
 	o.tried++
 	auto := chat.Auto{Person: *choice.Person, Pool: pool, Now: now, At: choice.AssignedAt, Turn: choice.Turn}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -8,6 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go/middleware"
+
+	"chatkeeper/infra/local/seed"
+	"chatkeeper/infra/local/servers/serverstest"
 	"chatkeeper/shared/assign"
 	"chatkeeper/shared/chat"
 	"chatkeeper/shared/dynamo"
@@ -193,4 +201,75 @@ func TestOneAfterTheOtherIsDirect(t *testing.T) {
 			t.Errorf("%s has %d Chats, want 4", p.ID, p.OpenChats)
 		}
 	}
+}
+
+// Whatever is wrong with the people, a customer's message is stored: the Chat waits, and is given away when they are mended.
+func TestAMessageNeedsNoRoster(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, agent("dan", 0, "support"))
+	healthy := w.store
+	w.through(dynamodb.WithAPIOptions(func(stack *middleware.Stack) error {
+		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("people", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+			if q, is := in.Parameters.(*dynamodb.QueryInput); is && q.ExpressionAttributeValues[":pk"].(*types.AttributeValueMemberS).Value == "P" {
+				return middleware.InitializeOutput{}, middleware.Metadata{}, &types.ProvisionedThroughputExceededException{}
+			}
+			return next.HandleInitialize(ctx, in)
+		}), middleware.Before)
+	}))
+	w.receives(text("US.1", "", "hello", morning))
+	w.store = healthy
+	if c := w.only(); !c.Waiting() {
+		t.Errorf("it is %+v", c.Ownership)
+	}
+	w.serves(support)
+	if c := w.only(); c.Owner != "dan" {
+		t.Errorf("it belongs to %q", c.Owner)
+	}
+}
+
+// Somebody who can't be read is given nothing and keeps nobody else from being given something, until they are mended.
+func TestAPersonWhoCantBeRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, agent("dan", 0, "support"), agent("mei", 0, "support"))
+	spoilt := w.personItem("dan")
+	good := spoilt["openChats"]
+	spoilt["openChats"] = &types.AttributeValueMemberS{Value: "some"}
+	w.putsPerson(spoilt)
+	w.receives(text("US.1", "", "hello", morning))
+	c, err := w.store.Chat(t.Context(), testSecret.UserAddress(seed.SupportNumber, "US.1"))
+	w.must(err)
+	if c.Owner != "mei" {
+		t.Errorf("it belongs to %q", c.Owner)
+	}
+	w.nobodyElse("mei", func() {
+		w.receives(text("US.2", "", "hello", morning))
+		spoilt["openChats"] = good
+		w.putsPerson(spoilt)
+		w.serves(support)
+	})
+	if p, err := w.store.Person(t.Context(), "dan"); err != nil || p.OpenChats != 1 {
+		t.Errorf("dan, mended, is %+v (%v)", p, err)
+	}
+}
+
+// nobodyElse does something while somebody is away.
+func (w *world) nobodyElse(id string, do func()) {
+	w.Helper()
+	w.set(id, team.Away)
+	do()
+	w.set(id, team.Online)
+}
+
+func (w *world) personItem(id string) dynamo.Item {
+	w.Helper()
+	out, err := serverstest.DynamoDB(w).GetItem(w.Context(), &dynamodb.GetItemInput{TableName: aws.String(w.tables["TeamTable"]),
+		Key: dynamo.Item{"pk": &types.AttributeValueMemberS{Value: "P"}, "sk": &types.AttributeValueMemberS{Value: id}}})
+	w.must(err)
+	return out.Item
+}
+
+func (w *world) putsPerson(item dynamo.Item) {
+	w.Helper()
+	_, err := serverstest.DynamoDB(w).PutItem(w.Context(), &dynamodb.PutItemInput{TableName: aws.String(w.tables["TeamTable"]), Item: item})
+	w.must(err)
 }

@@ -30,6 +30,10 @@ func (a *assigner) signals(ctx context.Context, records []events.SQSMessage) err
 		all.Chats = append(all.Chats, s.Chats...)
 	}
 	err := a.serve(ctx, all)
+	if errors.Is(err, errStuck) {
+		slog.ErrorContext(ctx, "stuck", "pool", all.Pool, "error", err)
+		return nil
+	}
 	if !errors.Is(err, errToBeContinued) && !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
@@ -86,7 +90,11 @@ type serving struct {
 	*assigner
 	pool   assign.Pool
 	signal queue.Signal
-	stuck  map[string]stuck // by Chat; see aside.go
+
+	// See aside.go.
+	stuck    map[string]stuck // by Chat
+	leftOut  map[string]bool  // people
+	failures int              // since the last assignment that worked
 }
 
 // next serves one Chat. It reports true when there is nothing left to do for this signal.
@@ -101,7 +109,7 @@ func (s *serving) next(ctx context.Context) (done bool, err error) {
 	if len(page.Entries) == 0 {
 		return s.empty(ctx)
 	}
-	head, err := s.head(ctx, page)
+	head, err := s.head(page)
 	if err != nil {
 		return false, err
 	}
@@ -111,26 +119,30 @@ func (s *serving) next(ctx context.Context) (done bool, err error) {
 	}
 	// The head decides for all: every member of a pool may take every Chat of it, and strategies differ in whom they
 	// choose, not in whether there is anybody.
-	choice, err := s.choose(ctx, people, s.want(head))
+	choice, err := s.store.Choose(ctx, people, s.want(head), s.now)
 	if err != nil {
 		return false, err
 	}
 	if choice.Person == nil {
 		return s.nobody(ctx, page.Entries)
 	}
-	err = safely(func() error { return s.assign(ctx, head, choice) })
+	given := false
+	err = safely(func() (err error) { given, err = s.assign(ctx, head, choice); return err })
 	if isPermanent(err) {
-		s.passOver(head, err)
-		return false, nil
+		return false, s.passOver(ctx, head, choice.Person.ID, err)
 	}
-	if err == nil {
-		err = s.setAsideStuck(ctx)
+	if given {
+		err = s.setAsideStuck(ctx, choice.Person.ID)
 	}
 	return false, err
 }
 
 func (s *serving) want(e chat.Entry) assign.Want {
-	return assign.Want{Pool: s.pool, Strategy: e.Strategy, Prefer: e.Prefer}
+	w := assign.Want{Pool: s.pool, Strategy: e.Strategy, Prefer: e.Prefer}
+	if len(s.leftOut) > 0 {
+		w.Excluded = func(person string) bool { return s.leftOut[person] }
+	}
+	return w
 }
 
 // empty takes the pool out of the directory. The token is read before the pool is looked at once more, so that a Chat
@@ -147,28 +159,28 @@ func (s *serving) empty(ctx context.Context) (done bool, err error) {
 	return true, s.store.Unlist(ctx, s.signal.Pool, token)
 }
 
-// assign gives the Chat to the person chosen, if both are still as they were read.
-func (s *serving) assign(ctx context.Context, e chat.Entry, choice assign.Choice) error {
+// assign gives the Chat to the person chosen, if both are still as they were read, and reports whether it did.
+func (s *serving) assign(ctx context.Context, e chat.Entry, choice assign.Choice) (given bool, err error) {
 	c, err := s.store.Chat(ctx, e.Chat)
 	if errors.Is(err, dynamo.ErrUnreadable) {
-		return s.setAside(ctx, e, err)
+		return false, s.setAside(ctx, e, err)
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	if c == nil || !c.WaitsIn(e.Pool) || c.Routed != e.Routed || c.Epoch != e.Epoch {
-		return s.setAsideStray(ctx, e)
+		return false, s.setAsideStray(ctx, e)
 	}
 	now := s.now()
 	auto := chat.Auto{Person: *choice.Person, Pool: s.pool, Now: now, At: choice.AssignedAt, Turn: choice.Turn}
 	err = s.store.Commit(ctx, c.Assigned(now, auto, s.decision(e).With(choice)))
 	if errors.Is(err, dynamo.ErrRefused) {
-		return fmt.Errorf("%w: %w", errTaken, err)
+		return false, fmt.Errorf("%w: %w", errTaken, err)
 	}
 	if err == nil {
 		slog.InfoContext(ctx, "assigned", "chat", c.ID, "person", choice.Person.ID, "pool", s.signal.Pool, "rule", e.RuleID, "waitedMs", now.Sub(e.Since).Milliseconds())
 	}
-	return err
+	return err == nil, err
 }
 
 // errTaken: the person, or the Chat, was somebody else's when the transaction came.
@@ -203,7 +215,7 @@ func (s *serving) nobody(ctx context.Context, entries []chat.Entry) (done bool, 
 			return false, s.setAside(ctx, e, err)
 		}
 		if isPermanent(err) {
-			failed = errors.Join(failed, err) // the others are routed and told why all the same
+			failed = errors.Join(errStuck, failed, err) // the others are routed and told why all the same
 			continue
 		}
 		if err != nil {

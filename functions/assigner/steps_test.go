@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -299,14 +300,7 @@ func TestSetAside(t *testing.T) {
 		},
 		"a Chat that the assigner panics at": func(w *world, entry dynamo.Item) {
 			chat := "C#" + entry["ch"].(*types.AttributeValueMemberS).Value
-			w.through(dynamodb.WithAPIOptions(func(stack *middleware.Stack) error {
-				return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("panic", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
-					if t, is := in.Parameters.(*dynamodb.TransactWriteItemsInput); is && t.TransactItems[0].Update != nil && t.TransactItems[0].Update.Key["pk"].(*types.AttributeValueMemberS).Value == chat {
-						panic("on purpose")
-					}
-					return next.HandleInitialize(ctx, in)
-				}), middleware.Before)
-			}))
+			w.spoils(func(u *types.Update) bool { return u.Key["pk"].(*types.AttributeValueMemberS).Value == chat })
 		},
 		"a Chat that can't be read": func(w *world, entry dynamo.Item) {
 			w.breaksChat(entry["ch"].(*types.AttributeValueMemberS).Value)
@@ -342,23 +336,86 @@ func TestSetAside(t *testing.T) {
 	}
 }
 
-// A Chat whose assignment can't be stored, alone in its pool, is nobody's harm, and might be the function's fault: it stays,
-// and the record fails, which ends in an alarm.
+// A Chat that can't be given to anybody, alone in its pool, might be the function's fault or the person's: it stays, and an
+// alarm tells of it. It does not keep the pool from those who come next; and once one of them was given to the same person,
+// it is set aside.
 func TestStuckAlone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, agent("dan", 0, "support"))
 	w.nobodyAround(func() {
-		w.receives(text("US.1", "", "hello", morning), text("US.2", "", "hello", morning))
-		for _, c := range w.checked().Chats {
-			w.bloatsChat(c.ID)
-		}
+		w.receives(text("US.1", "", "hello", morning))
+		w.bloatsChat(w.only().ID)
 	})
-	if err := w.serve(t.Context(), queue.Signal{Pool: support}); !errors.Is(err, dynamo.ErrInvalid) {
+	if err := w.serve(t.Context(), queue.Signal{Pool: support}); !errors.Is(err, errStuck) || !errors.Is(err, dynamo.ErrInvalid) {
 		t.Errorf("served: %v", err)
 	}
-	if page, err := w.store.Waiting(t.Context(), support, "", 10); err != nil || len(page.Entries) != 2 {
-		t.Errorf("%d wait (%v), want both", len(page.Entries), err)
+	signal := record("pools", support, "1", queue.Signal{Pool: support}.Entry("1").Body, 1)
+	if answer, err := w.handle(t.Context(), events.SQSEvent{Records: []events.SQSMessage{signal}}); err != nil || len(answer.BatchItemFailures) != 0 {
+		t.Errorf("the signal comes again: %v (%v)", answer, err)
 	}
+	if page, err := w.store.Waiting(t.Context(), support, "", 10); err != nil || len(page.Entries) != 1 {
+		t.Errorf("%d wait (%v), want the one", len(page.Entries), err)
+	}
+	w.receives(text("US.2", "", "hello", morning))
+	w.serves(support)
+	if page, err := w.store.Waiting(t.Context(), support, "", 10); err != nil || len(page.Entries) != 0 {
+		t.Errorf("%d wait (%v)", len(page.Entries), err)
+	}
+	if aside, err := w.store.AsideItems(t.Context()); err != nil || len(aside) != 1 {
+		t.Errorf("set aside: %v (%v)", aside, err)
+	}
+}
+
+// A person to whom nothing can be given is left out, and holds up nobody: no Chat is set aside for their sake.
+func TestLeftOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, agent("dan", 0, "support"), agent("mei", 0, "support"))
+	w.saveRules(supportBy("round_robin", ""))
+	w.nobodyAround(func() { w.customers(6) })
+	w.spoils(func(u *types.Update) bool { return u.Key["sk"].(*types.AttributeValueMemberS).Value == "dan" })
+	w.serves(support)
+	for _, p := range w.checked().People {
+		if want := map[string]int{"mei": 6}[p.ID]; p.OpenChats != want {
+			t.Errorf("%s has %d Chats, want %d", p.ID, p.OpenChats, want)
+		}
+	}
+	if aside, err := w.store.AsideItems(t.Context()); err != nil || len(aside) != 0 {
+		t.Errorf("set aside: %v (%v)", aside, err)
+	}
+}
+
+// Where nothing works it is nobody's fault but ours: everything stays, and it ends.
+func TestNothingWorks(t *testing.T) {
+	t.Parallel()
+	var people []team.Person
+	for i := range 12 {
+		people = append(people, agent(fmt.Sprint("agent", i), 0, "support"))
+	}
+	w := newWorld(t, people...)
+	w.nobodyAround(func() { w.customers(4) })
+	w.spoils(func(*types.Update) bool { return true })
+	if err := w.serve(t.Context(), queue.Signal{Pool: support}); !errors.Is(err, errStuck) {
+		t.Errorf("served: %v", err)
+	}
+	if page, err := w.store.Waiting(t.Context(), support, "", 10); err != nil || len(page.Entries) != 4 {
+		t.Errorf("%d wait (%v), want all", len(page.Entries), err)
+	}
+}
+
+// spoils makes the assigner panic at every transaction with such an update.
+func (w *world) spoils(at func(*types.Update) bool) {
+	w.through(dynamodb.WithAPIOptions(func(stack *middleware.Stack) error {
+		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("panic", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+			if t, is := in.Parameters.(*dynamodb.TransactWriteItemsInput); is {
+				for _, i := range t.TransactItems {
+					if i.Update != nil && at(i.Update) {
+						panic("on purpose")
+					}
+				}
+			}
+			return next.HandleInitialize(ctx, in)
+		}), middleware.Before)
+	}))
 }
 
 // bloatsChat makes a Chat's item so large that DynamoDB lets it grow no more.

@@ -483,6 +483,41 @@ func TestWhatASweepCosts(t *testing.T) {
 	}
 }
 
+// I10: a sweep does not take for free whom it saw free before: those who were given Chats since then are read again, and a
+// saturated pool stays quiet.
+func TestASweepKnowsWhoIsFull(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.must(w.healthy.AddPerson(t.Context(), team.Person{ID: "dan", Name: "dan", Role: team.Agent, Active: true, Availability: team.Online,
+		Limit: 1, Weight: 1, Teams: []string{"support"}}, dynamo.Now()))
+	w.must(w.healthy.List(t.Context(), sales)) // so that the first sweep reads who is there
+	w.sweeps(sales)
+	c := w.opens("first")
+	assigner := w.client()
+	people, err := assigner.Roster(t.Context())
+	w.must(err)
+	want := assign.Want{Pool: assign.Pool{Team: "support"}, Strategy: assign.RoundRobin}
+	choice := people.Choose(want, w.now())
+	decision := assign.Decision{Pool: support}.With(choice)
+	w.must(assigner.Commit(t.Context(), c.Assigned(w.now(), chat.Auto{Person: *choice.Person, Pool: want.Pool, Now: w.now(), At: choice.AssignedAt}, decision)))
+	w.opens("second")
+	w.served("second", support)
+	w.must(w.healthy.Unlist(t.Context(), sales, w.token(sales)))
+	w.sweeps(sales + " second") // the step opens, and the net sees that it is not served
+	w.served("second", sales)
+	w.must(w.healthy.Unlist(t.Context(), sales, w.token(sales)))
+	for range 2 {
+		w.sweeps()
+	}
+}
+
+func (w *world) token(pool string) string {
+	w.Helper()
+	token, err := w.healthy.Listed(w.Context(), pool)
+	w.must(err)
+	return token
+}
+
 // Timers that are not due cost nothing, however many there are: a sweep reads the same units among two thousand as among
 // none, and acts on the one that is due.
 func TestTimersThatAreNotDueCostNothing(t *testing.T) {

@@ -77,6 +77,9 @@ func (s *sweeper) listed(ctx context.Context, round *dynamo.Round, rules dynamo.
 	if err != nil {
 		return err
 	}
+	for id, err := range people.Unreadable() {
+		slog.ErrorContext(ctx, "person not readable", "person", id, "error", err)
+	}
 	var (
 		all    sync.WaitGroup
 		mu     sync.Mutex
@@ -84,12 +87,12 @@ func (s *sweeper) listed(ctx context.Context, round *dynamo.Round, rules dynamo.
 	)
 	for _, pool := range pools {
 		all.Go(func() {
-			page, err := s.store.Waiting(ctx, pool, "", 1)
+			chats, wants, err := s.wantsService(ctx, pool, people, rules.Version)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
 				failed = err
-			} else if chats, wants := wantsService(pool, page, people, rules.Version, s.now()); wants {
+			} else if wants {
 				left.add(pool, chats...)
 			}
 		})
@@ -98,16 +101,26 @@ func (s *sweeper) listed(ctx context.Context, round *dynamo.Round, rules dynamo.
 	return failed
 }
 
-// wantsService reports whether the pool of this head has something for its assigner to do, and for which Chats.
-func wantsService(pool string, page dynamo.Page, people *dynamo.Roster, version int64, now time.Time) ([]string, bool) {
+// wantsService looks at the head of a pool, and reports whether there is something for its assigner to do, and for which
+// Chats. Somebody free counts only if they still are when they are read again: this instance's roster does not know of
+// Chats that the assigner gave away.
+func (s *sweeper) wantsService(ctx context.Context, pool string, people *dynamo.Roster, version int64) (chats []string, wants bool, err error) {
+	page, err := s.store.Waiting(ctx, pool, "", 1)
+	if err != nil {
+		return nil, false, err
+	}
 	if len(page.Entries) == 0 {
-		return nil, true // nobody waits, so it is to be taken out of the directory, or the head can't be read
+		return nil, true, nil // nobody waits, so it is to be taken out of the directory, or the head can't be read
 	}
 	if head := page.Entries[0]; head.RulesVersion < version {
-		return []string{head.Chat}, true
+		return []string{head.Chat}, true, nil
 	}
 	p, err := assign.ParsePool(pool)
-	return nil, err == nil && people.Choose(assign.Want{Pool: p, Strategy: assign.RoundRobin}, now).Person != nil
+	if err != nil {
+		return nil, false, nil
+	}
+	choice, err := s.store.Choose(ctx, people, assign.Want{Pool: p, Strategy: assign.RoundRobin}, s.now)
+	return nil, choice.Person != nil, err
 }
 
 // waiting looks at the next open Chats of the round, and at those that were opened last.

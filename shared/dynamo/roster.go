@@ -3,6 +3,7 @@ package dynamo
 import (
 	"context"
 	"crypto/rand"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"chatkeeper/shared/assign"
 	"chatkeeper/shared/chat"
+	"chatkeeper/shared/team"
 )
 
 // Roster is everybody, kept in memory so that ten thousand people are not read for every Chat. [Store.Roster] brings it
@@ -51,6 +53,8 @@ type Roster struct {
 	people  assign.Crowd
 	stamps  map[string]string // changedAt of each, as read
 	edition int64             // grows with every change of somebody
+
+	unreadable map[string]error // by id
 
 	// Everything that was committed before known is here. While a reading of everybody is on its way, known is when it
 	// began, and behind where its next page begins.
@@ -127,11 +131,7 @@ func (s *Store) nextPage(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, outcome("read roster", err)
 	}
-	people, err := peopleOf(out.Items)
-	if err != nil {
-		return false, err
-	}
-	r.add(people)
+	r.add(out.Items)
 	return r.turned(began, in.ExclusiveStartKey == nil, out.LastEvaluatedKey), nil
 }
 
@@ -161,11 +161,7 @@ func (s *Store) Reread(ctx context.Context, ids ...string) error {
 		if err != nil {
 			return err
 		}
-		people, err := peopleOf(items)
-		if err != nil {
-			return err
-		}
-		s.roster.add(people)
+		s.roster.add(items)
 	}
 	return nil
 }
@@ -173,19 +169,35 @@ func (s *Store) Reread(ctx context.Context, ids ...string) error {
 // maxBatch is how many items DynamoDB reads in one request by their keys.
 const maxBatch = 100
 
-func peopleOf(items []Item) ([]personItem, error) {
-	people := make([]personItem, 0, len(items))
-	for _, item := range items {
-		it, err := unmarshal[personItem](item)
-		if err != nil {
-			return nil, err
+// Choose picks who of the roster gets a Chat. The roster may not know of Chats that others gave to people, so whoever is
+// chosen is read again before anybody acts on it: a read costs a tenth of a refused transaction. If that told nothing new,
+// the choice stands. If they turn out to be less free, so may be those behind them, and they are read together; under
+// weighted at once, because there everybody's turn counts. The transaction still decides: it takes the person only if
+// unchanged. "Nobody" stands without a second look; see [Roster].
+func (s *Store) Choose(ctx context.Context, people *Roster, w assign.Want, now func() time.Time) (assign.Choice, error) {
+	read := map[string]bool{}
+	for {
+		edition := people.Edition()
+		choice := people.Choose(w, now())
+		if choice.Person == nil || read[choice.Person.ID] {
+			return choice, nil
 		}
-		people = append(people, it)
+		again := choice.Candidates
+		if len(read) == 0 && w.Strategy != assign.Weighted {
+			again = again[:1]
+		}
+		var ids []string
+		for _, c := range again {
+			ids = append(ids, c.PersonID)
+			read[c.PersonID] = true
+		}
+		if err := s.Reread(ctx, ids...); err != nil || people.Edition() == edition {
+			return choice, err
+		}
 	}
-	return people, nil
 }
 
-// Choose is [assign.Choose] among everybody. The person in the answer is a copy.
+// Choose is [assign.Choose] among everybody as known here. The person in the answer is a copy.
 func (r *Roster) Choose(w assign.Want, now time.Time) assign.Choice {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -221,23 +233,48 @@ func (r *Roster) unknown(changed map[string]string) (ids []string, few bool) {
 			ids = append(ids, id)
 		}
 	}
+	for id := range r.unreadable { // somebody may have mended them, and no time tells
+		if !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
 	return ids, len(ids) <= max(maxBatch, r.people.Len()/10)
 }
 
-// add takes people as they were read, unless what stands here is newer: every write of a person raises Changed.
-func (r *Roster) add(people []personItem) {
+// add takes people as they were read, unless what stands here is newer: every write of a person raises Changed. One who
+// can't be read keeps nobody else from being chosen: they stand here as somebody who may do nothing.
+func (r *Roster) add(items []Item) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.stamps == nil {
-		r.stamps = map[string]string{}
+		r.stamps, r.unreadable = map[string]string{}, map[string]error{}
 	}
-	for _, it := range people {
-		if here, ok := r.people.Person(it.SK); !ok || it.Changed > here.Changed {
-			r.people.Put(it.person())
-			r.stamps[it.SK] = it.ChangedAt
-			r.edition++
+	for _, item := range items {
+		id := text(item["sk"])
+		it, err := unmarshal[personItem](item)
+		if err != nil {
+			r.unreadable[id] = err
+			r.put(team.Person{ID: id, Changed: -1}, text(item["changedAt"]))
+			continue
+		}
+		if here, ok := r.people.Person(id); !ok || it.Changed > here.Changed {
+			delete(r.unreadable, id)
+			r.put(it.person(), it.ChangedAt)
 		}
 	}
+}
+
+func (r *Roster) put(p team.Person, stamp string) {
+	r.people.Put(p)
+	r.stamps[p.ID] = stamp
+	r.edition++
+}
+
+// Unreadable are those who can't be read, by id, and why.
+func (r *Roster) Unreadable() map[string]error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.unreadable)
 }
 
 // assigned notes an assignment of this instance. It was conditioned on the person being as chosen, so nothing else has
