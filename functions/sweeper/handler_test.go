@@ -303,6 +303,40 @@ func TestTimersThatFailWheneverTheyAreTried(t *testing.T) {
 	}
 }
 
+// A panic at one timer is that timer's failure: the others are acted on, and so is the net; the next sweep tries again.
+func TestAPanicAtATimer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, id := range []string{"a", "i", "q"} { // one shard
+		w.opens(id)
+		w.served(id, support)
+	}
+	w.sweeper.store = w.client(dynamodb.WithAPIOptions(func(stack *middleware.Stack) error {
+		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("panic", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+			if g, is := in.Parameters.(*dynamodb.GetItemInput); is && g.Key["pk"].(*types.AttributeValueMemberS).Value == "C#i" {
+				panic("on purpose")
+			}
+			return next.HandleInitialize(ctx, in)
+		}), middleware.Before)
+	}))
+	if err := w.handle(t.Context()); err == nil {
+		t.Error("the sweep does not fail, so that no alarm tells of it")
+	}
+	for id, pools := range map[string]int{"a": 2, "i": 1, "q": 2} {
+		if c := w.chat(id); len(c.Pools) != pools {
+			t.Errorf("%s waits in %v, want %d pools", id, c.Pools, pools)
+		}
+	}
+	if signals := w.signalled(); len(signals) == 0 {
+		t.Error("the net was not cast")
+	}
+	w.sweeper.store = w.healthy
+	w.must(w.handle(t.Context()))
+	if c := w.chat("i"); len(c.Pools) != 2 {
+		t.Errorf("in the next sweep i waits in %v", c.Pools)
+	}
+}
+
 func (w *world) breaksChat(id string) {
 	w.Helper()
 	_, err := serverstest.DynamoDB(w).UpdateItem(w.Context(), &dynamodb.UpdateItemInput{TableName: aws.String(w.tables["ChatsTable"]),

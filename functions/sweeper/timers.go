@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 
 	"chatkeeper/shared/chat"
@@ -41,7 +42,7 @@ func (s *sweeper) shard(ctx context.Context, shard int, rules dynamo.InForce) er
 			failed = errors.Join(failed, s.setAside(ctx, u))
 		}
 		for _, t := range page.Timers {
-			if err := s.timer(ctx, t, rules); err != nil {
+			if err := safely(func() error { return s.timer(ctx, t, rules) }); err != nil {
 				slog.ErrorContext(ctx, "timer failed", "chat", t.Entry.Chat, "step", t.Entry.Step, "error", err)
 				failed = err
 			}
@@ -53,6 +54,16 @@ func (s *sweeper) shard(ctx context.Context, shard int, rules dynamo.InForce) er
 			return failed
 		}
 	}
+}
+
+// safely turns a panic at one timer into its failure: it must not keep the others, nor the safety net.
+func safely(do func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return do()
 }
 
 // timer opens the pool of a step, if its Chat still waits as it did when the timer was armed; the new entry's stream record

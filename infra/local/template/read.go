@@ -416,15 +416,16 @@ func (d *document) readFunction(id string, v value) *Function {
 				d.readEvent(f, event.name, event.value)
 			}
 		},
-		"Description":      ignored,
-		"Architectures":    ignored, // built for this machine
-		"Policies":         ignored, // the local servers ask nobody for permission
-		"Role":             ignored,
-		"RecursiveLoop":    ignored, // no loop detection here
-		"EphemeralStorage": ignored,
-		"Tracing":          ignored,
-		"PropagateTags":    ignored,
-		"Tags":             ignored,
+		"Description":       ignored,
+		"Architectures":     ignored, // built for this machine
+		"Policies":          ignored, // the local servers ask nobody for permission
+		"Role":              ignored,
+		"RecursiveLoop":     ignored, // no loop detection here
+		"EventInvokeConfig": ignored, // a run on schedule that fails is not repeated here
+		"EphemeralStorage":  ignored,
+		"Tracing":           ignored,
+		"PropagateTags":     ignored,
+		"Tags":              ignored,
 	})
 	return f
 }
