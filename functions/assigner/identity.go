@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"chatkeeper/shared/chat"
@@ -14,6 +15,8 @@ type place struct {
 	chat        string // the Chat's id; empty if there is none yet
 	user, phone string // addresses of the message's identities; empty where it has none
 	phoneToLink string // of a Chat to be created: the phone number, if nobody else has it
+
+	userID string // of the customer: the message's, or what it was renamed to
 }
 
 func (a *assigner) addresses(number string, who whatsapp.Identity) (user, phone string) {
@@ -31,15 +34,11 @@ func (a *assigner) addresses(number string, who whatsapp.Identity) (user, phone 
 // begins again ([dynamo.ErrRefused]): an identity that is missing is linked, two Chats that prove to be one customer's are
 // merged, a phone number that turns up with another user id is somebody else's now and moves.
 func (a *assigner) find(ctx context.Context, m whatsapp.Message, k chat.Key, strong bool) (place, error) {
-	who := m.Customer
 	if m.System.PreviousUserID != "" || m.System.UserID != "" || m.System.NewPhone != "" {
 		return a.renew(ctx, m, k)
 	}
-	p := place{}
-	p.user, p.phone = a.addresses(m.Number, who)
-	// A stale phone number leads to the person who had it before, and nothing would refuse that, so only a user id may be
-	// read weakly.
-	leads, err := a.store.Find(ctx, p.user, p.phone, strong || p.user == "")
+	p, leads, err := a.leads(ctx, m.Number, &m.Customer, strong)
+	who := m.Customer
 	if err != nil {
 		return p, err
 	}
@@ -64,6 +63,25 @@ func (a *assigner) find(ctx context.Context, m whatsapp.Message, k chat.Key, str
 	default:
 		return a.phoneElsewhere(ctx, m, k, p, *user, *phone)
 	}
+}
+
+// mostRenames is more than WhatsApp tells of one customer who has written nothing yet.
+const mostRenames = 8
+
+// leads reads where identities lead. A user id that was renamed before its customer had a Chat is the new one from here on.
+func (a *assigner) leads(ctx context.Context, number string, who *whatsapp.Identity, strong bool) (place, dynamo.Leads, error) {
+	for range mostRenames {
+		p := place{userID: who.UserID}
+		p.user, p.phone = a.addresses(number, *who)
+		// A stale phone number leads to the person who had it before, and nothing would refuse that, so only a user id may be
+		// read weakly.
+		leads, err := a.store.Find(ctx, p.user, p.phone, strong || p.user == "")
+		if err != nil || leads.User == nil || leads.User.Renamed == "" {
+			return p, leads, err
+		}
+		who.UserID, strong = leads.User.Renamed, true
+	}
+	return place{}, dynamo.Leads{}, errors.New("a user id is renamed in a circle")
 }
 
 // userOfPhone: the user id is new, the phone number leads to a Chat. It is the same person unless that Chat has another
@@ -143,17 +161,23 @@ func (a *assigner) goingOn(ctx context.Context, id string) (chat.Chat, error) {
 
 // renew does what a system message says: the customer has another phone number or user id from now on. The Chat is that
 // of the identities they had before; if the new ones have a Chat too, the two become one. Identities that lead there
-// already are left as they are.
+// already are left as they are. A user id that leads nowhere yet is noted to be the new one, before anything else: its
+// messages may be on their way in another group.
 func (a *assigner) renew(ctx context.Context, m whatsapp.Message, k chat.Key) (place, error) {
-	p := place{}
 	before := whatsapp.Identity{UserID: m.System.PreviousUserID, Phone: m.Customer.Phone}
 	if before.UserID == "" {
 		before.UserID = m.Customer.UserID
 	}
-	user, phone := a.addresses(m.Number, before)
-	leads, err := a.store.Find(ctx, user, phone, true)
+	told := before.UserID
+	p, leads, err := a.leads(ctx, m.Number, &before, true)
 	if err != nil {
 		return p, err
+	}
+	if leads.User == nil && told != "" && told == before.UserID && m.System.UserID != "" && m.System.UserID != told {
+		renamed, err := a.rename(ctx, m, k, p.user)
+		if err != nil || renamed {
+			return p, again(err)
+		}
 	}
 	lead := leads.User
 	if lead == nil {
@@ -181,6 +205,17 @@ func (a *assigner) renew(ctx context.Context, m whatsapp.Message, k chat.Key) (p
 		return a.renewPhone(ctx, k, p, c, phone, number)
 	}
 	return p, nil
+}
+
+// rename notes the new user id of a customer without a Chat under the one before. It does not if the new one was renamed in
+// turn: that would lead in a circle.
+func (a *assigner) rename(ctx context.Context, m whatsapp.Message, k chat.Key, address string) (bool, error) {
+	to, _ := a.addresses(m.Number, whatsapp.Identity{UserID: m.System.UserID})
+	leads, err := a.store.Find(ctx, to, "", true)
+	if err != nil || leads.User != nil && leads.User.Renamed != "" {
+		return false, err
+	}
+	return true, a.store.Rename(ctx, address, to, m.System.UserID, k)
 }
 
 // renewUser: the customer of the Chat has another user id. Whoever wrote under it is the same person: ids are nobody's twice.

@@ -103,8 +103,8 @@ func (a *assigner) receive(ctx context.Context, m whatsapp.Message, strong bool,
 // a random one.
 func (a *assigner) create(ctx context.Context, m whatsapp.Message, arrival chat.Arrival, where place, o *openings) error {
 	c := chat.Chat{ID: where.user, Number: m.Number, Customer: chat.Customer{
-		UserID: m.Customer.UserID, Phone: where.phoneToLink, Username: arrival.Username, Profile: arrival.Profile,
-		Language: assign.Unknown, Country: detect.Country(m.Customer.UserID, m.Customer.Phone),
+		UserID: where.userID, Phone: where.phoneToLink, Username: arrival.Username, Profile: arrival.Profile,
+		Language: assign.Unknown, Country: detect.Country(where.userID, m.Customer.Phone),
 	}}
 	if c.ID == "" {
 		c.ID = chat.RandomID()

@@ -108,6 +108,9 @@ func TestMergers(t *testing.T) {
 		{"a new phone number that was another known customer's", []map[string]any{text("US.2", phoneB, "a stranger's", minute(1)), text("", phoneA, "a", minute(2)),
 			system("", phoneA, 3, map[string]any{"type": "user_changed_number", "wa_id": phoneB}), text("", phoneB, "b", minute(4))},
 			2, []string{"a", "", "b"}},
+		{"a known phone number gets its first user ids", []map[string]any{text("", phoneA, "a", minute(1)),
+			system("US.1", phoneA, 2, map[string]any{"type": "user_changed_number", "wa_id": phoneB, "user_id": "US.1", "previous_user_id": "US.0"}),
+			text("", phoneB, "b", minute(3)), text("US.0", phoneA, "an old one", minute(0))}, 1, []string{"an old one", "a", "", "b"}},
 		{"a recycled number after a merge", []map[string]any{text("", phoneA, "a", minute(1)), text("US.1", "", "b", minute(2)), text("US.1", phoneA, "c", minute(3)),
 			text("US.2", phoneA, "I am new", minute(4)), text("", phoneA, "and alone", minute(5))}, 2, []string{"I am new", "and alone"}},
 	} {
@@ -126,6 +129,47 @@ func TestMergers(t *testing.T) {
 				last := slices.MaxFunc(chats, func(a, b chat.Chat) int { return slices.Compare(a.LastIn[:], b.LastIn[:]) })
 				if got := w.texts(last); !slices.Equal(got, test.reads) {
 					t.Errorf("the Chat reads %q, want %q", got, test.reads)
+				}
+			}
+		})
+	}
+}
+
+// WhatsApp may tell of a new user id before the customer has a Chat, because a message of theirs went another way. Whatever
+// comes from either id afterwards, and again, is one customer's.
+func TestRenamedBeforeAnything(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name     string
+		messages []map[string]any
+		reads    []string // beside what WhatsApp told
+	}{
+		{"a new user id that WhatsApp told of before anything", []map[string]any{
+			system("US.1", "", 2, map[string]any{"type": "user_changed_user_id", "user_id": "US.1", "previous_user_id": "US.0"}),
+			text("US.0", "", "a", minute(1)), text("US.1", "", "b", minute(3)), text("US.0", phoneA, "an old one", minute(0)), text("", phoneA, "c", minute(4))},
+			[]string{"an old one", "a", "b", "c"}},
+		{"and one that wrote before the old one", []map[string]any{text("US.1", "", "b", minute(3)),
+			system("US.1", "", 2, map[string]any{"type": "user_changed_user_id", "user_id": "US.1", "previous_user_id": "US.0"}),
+			text("US.0", phoneA, "a", minute(1))}, []string{"a", "b"}},
+		{"a user id that was renamed twice before anything", []map[string]any{
+			system("US.1", "", 2, map[string]any{"type": "user_changed_user_id", "user_id": "US.1", "previous_user_id": "US.0"}),
+			system("US.2", "", 3, map[string]any{"type": "user_changed_user_id", "user_id": "US.2", "previous_user_id": "US.1"}),
+			text("US.1", "", "b", minute(2)), text("US.0", "", "a", minute(1)), text("US.2", "", "c", minute(4))}, []string{"a", "b", "c"}},
+		{"back and forth before anything", []map[string]any{
+			system("US.1", "", 2, map[string]any{"type": "user_changed_user_id", "user_id": "US.1", "previous_user_id": "US.0"}),
+			system("US.0", "", 3, map[string]any{"type": "user_changed_user_id", "user_id": "US.0", "previous_user_id": "US.1"}),
+			text("US.1", "", "b", minute(2)), text("US.0", "", "a", minute(4))}, []string{"b", "a"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			for range 3 {
+				for _, m := range test.messages {
+					w.receives(m)
+				}
+				reads := slices.DeleteFunc(w.texts(w.the()), func(text string) bool { return text == "" })
+				if !slices.Equal(reads, test.reads) {
+					t.Errorf("the Chat reads %q, want %q", reads, test.reads)
 				}
 			}
 		})
@@ -501,8 +545,8 @@ func TestMergersSideBySide(t *testing.T) {
 }
 
 // I8 and I4 over histories drawn at random: customers write under their phone number, their user id or both, change their
-// number (and WhatsApp says so, before or after they write from it), numbers are recycled, Chats are served and closed,
-// and deliveries come again. In the end each customer has one Chat that reads as they wrote, and nothing of a stranger's.
+// number or their user id (and WhatsApp says so, before or after they write from it, or before they write at all), messages
+// come late under an old user id, numbers are recycled, Chats are served and closed, and deliveries come again. In the end each customer has one Chat that reads as they wrote, and nothing of a stranger's.
 func TestRandomIdentities(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, agent("dan", 0, "support", "sales"), agent("eve", 0, "support", "sales"))
@@ -511,6 +555,7 @@ func TestRandomIdentities(t *testing.T) {
 		run++
 		type person struct {
 			user, phone string
+			before      []string // user ids that they had
 			wrote       []string
 			bound       bool // a message showed user id and phone number together
 		}
@@ -538,7 +583,26 @@ func TestRandomIdentities(t *testing.T) {
 		}
 		for range rapid.IntRange(3, 14).Draw(r, "steps") {
 			p := rapid.SampledFrom(people).Draw(r, "who")
-			switch rapid.IntRange(0, 9).Draw(r, "what") {
+			switch rapid.IntRange(0, 11).Draw(r, "what") {
+			case 10: // a new user id
+				clock++
+				told := map[string]any{"type": "user_changed_user_id", "previous_user_id": p.user}
+				p.before = append(p.before, p.user)
+				p.user = fmt.Sprintf("US.%d.%d.%d", run, numbers, clock)
+				told["user_id"] = p.user
+				phone := ""
+				if p.bound && rapid.Bool().Draw(r, "with the number") {
+					phone = p.phone
+				}
+				m := system(p.user, phone, clock, told)
+				if rapid.Bool().Draw(r, "writes under it first") {
+					write(p, p.user, "")
+				}
+				send(p, m, "")
+			case 11:
+				if len(p.before) > 0 {
+					write(p, rapid.SampledFrom(p.before).Draw(r, "late, as"), "")
+				}
 			case 0, 1:
 				write(p, "", p.phone)
 			case 2, 3:

@@ -229,6 +229,17 @@ const (
 	countsNever = "counts never"
 )
 
+// unkept is a delivery that is stored only if there is a Chat for it.
+func unkept(a action) action {
+	a.then = func(_ *run, status int, _ []byte) error {
+		if status != http.StatusOK {
+			return fmt.Errorf("a delivery was refused: %d", status)
+		}
+		return nil
+	}
+	return a
+}
+
 // brings is a delivery of WhatsApp's.
 func brings(second int, wamid, unread string, body []byte) action {
 	mac := hmac.New(sha256.New, []byte(appSecret))
@@ -510,6 +521,8 @@ func scenarios() []*scenario {
 		{name: "new-user-id", chats: 1, people: there(toEveryone, agent("amira", 9)),
 			before: one(writes(alice, 1, "a1")),
 			phases: one(isCalled(alice, 3, "s1", carla.UserID), writes(byID(carla), 4, "a2"), writes(byID(alice), 2, "a3"))},
+		{name: "new-user-id-before-anything", chats: 1, people: there(toEveryone, agent("amira", 9)),
+			phases: one(unkept(isCalled(alice, 3, "s1", carla.UserID)), writes(byID(carla), 4, "a2"), writes(byID(alice), 2, "a3"))},
 		{name: "recycled-number", chats: 2, people: there(toEveryone, agent("amira", 9)),
 			before: one(writes(alice, 1, "a1")),
 			phases: one(writes(customer.Customer{Name: "Boris", UserID: boris.UserID, Phone: alice.Phone}, 4, "b1"), writes(byID(alice), 5, "a2"), writes(byPhoneOnly(alice), 2, "a3")),

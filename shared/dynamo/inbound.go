@@ -18,6 +18,8 @@ type Lead struct {
 	Chat  string   // the Chat's id
 	Since chat.Key // of an alias: the message that set it
 	was   string   // of an alias: the Chat of another customer, to whom the identity belonged until then
+
+	Renamed string // of a user id: the one that its customer has now; there may be no Chat yet
 }
 
 // ChatAt is where the identity led when the message with this key was written: a late message from a recycled phone number
@@ -60,6 +62,8 @@ func (s *Store) Find(ctx context.Context, userAddress, phoneAddress string, stro
 		lead := &Lead{Chat: it.To, Since: keyOf(it.Since), was: it.Was}
 		if it.To == "" {
 			lead.Chat = cmp.Or(it.Into, it.PK[len(chatPrefix):])
+		} else {
+			lead.Renamed = it.UserID
 		}
 		if it.PK == chatPK(userAddress) {
 			leads.User = lead
@@ -288,6 +292,12 @@ func (t *transaction) identify(c chat.Chat, since chat.Key, ids chat.Identities)
 		return
 	}
 	t.update(t.store.chats, chatPK(c.ID), selfSK, u, held)
+}
+
+// Rename notes that a user id which leads nowhere is another one now, at whose address (to) its customer's Chat is, or will
+// be: WhatsApp may tell of the change before any message of theirs has come. ErrRefused: it leads somewhere meanwhile.
+func (s *Store) Rename(ctx context.Context, address, to, userID string, since chat.Key) error {
+	return s.put(ctx, chatItem{PK: chatPK(address), SK: selfSK, To: to, UserID: userID, Since: keyBytes(since)}, absent())
 }
 
 // Renew gives a Chat the user id that WhatsApp says its customer has now, in place of the one it had: ids are made anew

@@ -29,7 +29,7 @@ type chatItem struct {
 	Since  []byte   `dynamodbav:"since,omitempty"` // alias: Key of the message that set it
 	Was    string   `dynamodbav:"was,omitempty"`   // alias: the other customer's Chat that it led to before
 	Number string   `dynamodbav:"num,omitempty"`
-	UserID string   `dynamodbav:"user,omitempty"`
+	UserID string   `dynamodbav:"user,omitempty"` // alias of a user id: the one that it was renamed to, see Store.Rename
 	Phone  string   `dynamodbav:"ph,omitempty"`
 	Shown  []byte   `dynamodbav:"ps,omitempty"` // Key of the message that last showed the phone number
 	Handle string   `dynamodbav:"un,omitempty"`

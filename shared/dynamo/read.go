@@ -90,6 +90,7 @@ func (s *Store) sortIn(all *invariant.Snapshot, item Item) error {
 		PK string `dynamodbav:"pk"`
 		SK string `dynamodbav:"sk"`
 		To string `dynamodbav:"to"`
+		Is string `dynamodbav:"user"`
 	}](item)
 	if err != nil {
 		return err
@@ -97,7 +98,7 @@ func (s *Store) sortIn(all *invariant.Snapshot, item Item) error {
 	id, ofChat := strings.CutPrefix(at.PK, chatPrefix)
 	switch {
 	case ofChat && at.SK == selfSK && at.To != "":
-		all.Aliases = append(all.Aliases, invariant.Alias{Address: id, Chat: at.To})
+		all.Aliases = append(all.Aliases, invariant.Alias{Address: id, Chat: at.To, Renamed: at.Is != ""})
 	case ofChat && at.SK == selfSK:
 		it, err := unmarshal[chatItem](item)
 		if err != nil {

@@ -23,8 +23,12 @@ type Snapshot struct {
 	People   []team.Person
 }
 
-// Alias leads from an identity to a Chat.
-type Alias struct{ Address, Chat string }
+// Alias leads from an identity to a Chat; from a user id that was renamed to the place of the new one, where there may be no
+// Chat yet.
+type Alias struct {
+	Address, Chat string
+	Renamed       bool
+}
 
 // Message is a stored Message and the Chat that it stands under.
 type Message struct {
@@ -392,7 +396,7 @@ func (c *checker) identities() {
 		}
 	}
 	for _, a := range c.Aliases {
-		if v := c.goesOn(a.Chat); v.ID == "" {
+		if v := c.goesOn(a.Chat); v.ID == "" && !a.Renamed {
 			c.breach("I8", []string{a.Address, a.Chat}, "an identity leads to no Chat that goes on")
 		}
 	}
