@@ -69,8 +69,22 @@ func Merges(at time.Time, survivor, other Chat, userID string, placed Placed, ke
 }
 
 // takesIn is the survivor's ownership. Its Assignee stays, and what they have sent stays theirs, whoever had the other: of
-// two people who answered one customer, the one whom the customer wrote to last goes on.
+// two people who answered one customer, the one whom the customer wrote to last goes on. If it waits, it waits for as long
+// as the customer did, in either.
 func (c Chat) takesIn(at time.Time, other Chat, placed Placed) Change {
+	change := c.takesOver(at, other, placed)
+	after := &change.After
+	if !change.Apply().Waiting() {
+		return change
+	}
+	if other.Waiting() && other.WaitingSince.Before(after.WaitingSince) {
+		after.WaitingSince = other.WaitingSince
+	}
+	change.Entry.Since, change.Event.Decision.WaitingSince = after.WaitingSince, after.WaitingSince.UnixMilli()
+	return change
+}
+
+func (c Chat) takesOver(at time.Time, other Chat, placed Placed) Change {
 	after := c.Ownership
 	after.Epoch++
 	switch {

@@ -304,6 +304,9 @@ func (c *checker) order() {
 			if !keepsTime(e.Type, len(waits) > 0) {
 				since = e.At
 			}
+			if e.Type == chat.Merger && e.Decision != nil && e.Decision.WaitingSince != 0 { // it may have waited in the other
+				since = time.UnixMilli(e.Decision.WaitingSince)
+			}
 			switch e.Type {
 			case chat.Widened: // beside the pools that it waits in
 			case chat.Assigned:
