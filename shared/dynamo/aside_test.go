@@ -12,15 +12,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"chatkeeper/infra/local/servers/serverstest"
-	"chatkeeper/shared/assign"
 	"chatkeeper/shared/chat"
 	"chatkeeper/shared/dynamo"
 )
 
 const builtIn = `{"rules": [], "otherwise": {"to": [{"team": "everyone", "strategy": "round_robin"}]}}`
-
-// everyone is the pool of those rules.
-var everyone = assign.Pool{Team: "everyone"}.String()
 
 // between is a store that lets somebody do something right before its first write, when all is read.
 func (s *stage) between(do func()) *dynamo.Store {

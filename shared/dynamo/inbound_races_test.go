@@ -40,16 +40,19 @@ func (s *stage) merge(a, b string) {
 	}
 }
 
-// crowds lets n further messages be unread in a Chat.
-func (s *stage) crowds(id string, n int) {
+// crowds lets n further messages be unread in a Chat, which are not stored; thins takes them out again.
+func (s *stage) crowds(id string, n int) { s.Helper(); s.marks("ADD", id, n) }
+func (s *stage) thins(id string)         { s.Helper(); s.marks("DELETE", id, chat.MaxUnread) }
+
+func (s *stage) marks(how, id string, n int) {
 	s.Helper()
 	marks := &types.AttributeValueMemberBS{}
 	for i := range n {
 		m := shelfSecret.Key(1, fmt.Sprint("crowd", i)).Mark()
 		marks.Value = append(marks.Value, m[:])
 	}
-	table, add := s.tables["ChatsTable"], "ADD ur :m"
-	_, err := serverstest.DynamoDB(s).UpdateItem(s.Context(), &dynamodb.UpdateItemInput{TableName: &table, UpdateExpression: &add,
+	table, update := s.tables["ChatsTable"], how+" ur :m"
+	_, err := serverstest.DynamoDB(s).UpdateItem(s.Context(), &dynamodb.UpdateItemInput{TableName: &table, UpdateExpression: &update,
 		Key:                       dynamo.Item{"pk": &types.AttributeValueMemberS{Value: "C#" + id}, "sk": &types.AttributeValueMemberS{Value: "0"}},
 		ExpressionAttributeValues: dynamo.Item{":m": marks}})
 	s.must(err)
