@@ -151,18 +151,36 @@ func whoComesBy(tests []test, target string) (map[site][]test, error) {
 	return by, nil
 }
 
-// notices names a test that fails when the condition is taken away; empty if none does. Quick tests are tried first, those
-// of a package together.
+// noticers are the names of tests that noticed something in this run.
+var noticers sync.Map
+
+// notices names a test that fails when the condition is taken away; empty if none does. Tests that noticed another one are
+// tried first, then the quick ones; those of a package together.
 func notices(s site, tests []test, target string) string {
-	for from, upTo := time.Duration(0), time.Second; from < patience; from, upTo = upTo, 3*upTo {
+	var known, others []test
+	for _, t := range tests {
+		if _, ok := noticers.Load(t.name); ok {
+			known = append(known, t)
+		} else {
+			others = append(others, t)
+		}
+	}
+	rounds := [][]test{known}
+	for upTo := time.Second; len(others) > 0; upTo *= 3 {
+		n := slices.IndexFunc(others, func(t test) bool { return t.took > upTo })
+		if n < 0 {
+			n = len(others)
+		}
+		rounds, others = append(rounds, others[:n]), others[n:]
+	}
+	for _, round := range rounds {
 		byPackage := map[string][]test{}
-		for _, t := range tests {
-			if from <= t.took && t.took < upTo {
-				byPackage[t.binary] = append(byPackage[t.binary], t)
-			}
+		for _, t := range round {
+			byPackage[t.binary] = append(byPackage[t.binary], t)
 		}
 		for _, binary := range slices.Sorted(maps.Keys(byPackage)) {
 			if who := fails(s, byPackage[binary], target); who != "" {
+				noticers.Store(who, true)
 				return who
 			}
 		}

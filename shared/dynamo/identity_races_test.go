@@ -108,8 +108,11 @@ func TestIdentitiesHoldWhileAsRead(t *testing.T) {
 	hasUser := func(which string) func(line, chat.Customer) bool {
 		return func(l line, c chat.Customer) bool { return c.UserID == which+l.user }
 	}
-	type before struct{ known, anonymous, others bool } // the Chat has a phone number by message 12, no user id; message 5 showed the number in the other Chat
-	plain, known, anonymous, others, both := before{}, before{known: true}, before{anonymous: true}, before{others: true}, before{known: true, others: true}
+	// The Chat has a phone number by message 12, or no user id; message 5 showed the number in the other Chat, which has another
+	// one by message 11.
+	type before struct{ known, anonymous, others, left bool }
+	plain, known, anonymous, others := before{}, before{known: true}, before{anonymous: true}, before{others: true}
+	both, left := before{known: true, others: true}, before{known: true, others: true, left: true}
 	for i, test := range []struct {
 		what     string
 		before   before
@@ -138,6 +141,9 @@ func TestIdentitiesHoldWhileAsRead(t *testing.T) {
 		{"an older recycled number, a third one's first", both, move, moved, false, third, hasPhone(12)},
 		{"an older recycled number, its old holder has another one first", both, move, newerOfOther, true, itself, hasPhone(12)},
 		{"an older recycled number, there and back first", both, move, movedBack, false, other, hasPhone(12)},
+		{"a number that its old holder left, merged first", left, move, merges, true, itself, hasPhone(12)},
+		{"a number that its old holder left, a third one's first", left, move, moved, false, third, hasPhone(12)},
+		{"a number that its old holder left, there and back first", left, move, movedBack, false, other, hasPhone(12)},
 		{"an alias of a merged Chat, moved first", others, follow, moved, false, third, noPhone},
 	} {
 		l := line{user: fmt.Sprint("US.", i)}
@@ -150,6 +156,9 @@ func TestIdentitiesHoldWhileAsRead(t *testing.T) {
 		}
 		if test.before.others {
 			s.must(s.store.Link(ctx, s.chat(l.other), at(l, 5), chat.Identities{Phone: phone(l, 5)}))
+		}
+		if test.before.left {
+			newerOfOther(l)
 		}
 		c, o := s.chat(l.id), s.chat(l.other)
 		test.between(l)
