@@ -278,18 +278,20 @@ func TestOpeningHoldsWhileAsRead(t *testing.T) {
 func TestAnEditIsNotLostInAMerge(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	l := line{id: s.comes("US.1", 1), other: s.comes("US.2", 2)}
-	s.becomes(l.id, "amira")
-	merged := errors.New("merged")
-	store := s.between(func() { s.merge(l.id, l.other) })
-	_, err := store.EditCustomer(t.Context(), l.id, "amira", dynamo.Now(), func(c chat.Chat, _ team.Person) (chat.Edit, []chat.Need, error) {
-		if c.Status == chat.Merged {
-			return chat.Edit{}, nil, merged
+	for i, needs := range [][]chat.Need{nil, {{Person: "amira"}}} {
+		l := line{id: s.comes(fmt.Sprint("US.", i), 1), other: s.comes(fmt.Sprint("US.other", i), 2)}
+		s.becomes(l.id, "amira")
+		merged := errors.New("merged")
+		store := s.between(func() { s.merge(l.id, l.other) })
+		_, err := store.EditCustomer(t.Context(), l.id, "amira", dynamo.Now(), func(c chat.Chat, _ team.Person) (chat.Edit, []chat.Need, error) {
+			if c.Status == chat.Merged {
+				return chat.Edit{}, nil, merged
+			}
+			return chat.Edit{Name: "VIP"}, needs, nil
+		})
+		if !errors.Is(err, merged) || s.chat(l.id).Customer.Name != "" {
+			t.Errorf("it was answered by %v", err)
 		}
-		return chat.Edit{Name: "VIP"}, nil, nil
-	})
-	if !errors.Is(err, merged) || s.chat(l.id).Customer.Name != "" {
-		t.Errorf("it was answered by %v", err)
 	}
 }
 
