@@ -174,6 +174,26 @@ func TestAsidesHoldWhileAsRead(t *testing.T) {
 	s.checked()
 }
 
+// What is newest in a closed Chat, and doesn't open it, counts as unread if somebody else opened it first.
+func TestTheNewestIsKeptInAChatThatOpens(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	id := s.comes("US.1", 1)
+	s.becomes(id, "closed")
+	c := s.chat(id)
+	s.comes("US.1", 5)
+	newest := s.arrival("US.1", 9)
+	if err := s.store.Keep(t.Context(), c, newest, true); !errors.Is(err, dynamo.ErrRefused) {
+		t.Errorf("kept as it was read: %v", err)
+		return
+	}
+	s.must(s.store.Keep(t.Context(), s.chat(id), newest, true))
+	if c := s.chat(id); !slices.Contains(c.Unread, s.key(9).Mark()) || c.Preview.Key != s.key(9) {
+		t.Errorf("it became %+v", c.Inbox)
+	}
+	s.checked()
+}
+
 // A slow instance that stores a placeholder never covers the media that came in its place, and media come where their
 // placeholder is, once.
 func TestPlaceholderComesFirst(t *testing.T) {
