@@ -53,9 +53,14 @@ func TestMergeHoldsOneByOne(t *testing.T) {
 		s.must(err)
 		s.must(s.store.PutMessage(ctx, id, a.Message))
 	}
-	named := func(id string, n int) chat.Arrival {
+	username := func(id string, n int) chat.Arrival {
 		a := s.arrival(id, n)
-		a.Username, a.Profile = fmt.Sprint("name", n), fmt.Sprint("Name ", n)
+		a.Username = fmt.Sprint("name", n)
+		return a
+	}
+	profile := func(id string, n int) chat.Arrival {
+		a := s.arrival(id, n)
+		a.Profile = fmt.Sprint("Name ", n)
 		return a
 	}
 	replies := func(id string, in time.Duration) {
@@ -110,8 +115,10 @@ func TestMergeHoldsOneByOne(t *testing.T) {
 			func(l ids) { edits(l.id, chat.Edit{Language: "ar", ByHand: true}) }, nil},
 		{"the survivor's language changes", func(l ids) { gives(l.id, l.other); edits(l.other, chat.Edit{Language: "fr", ByHand: true}) },
 			func(l ids) { edits(l.id, chat.Edit{Language: "es"}) }, func(_ ids, c chat.Chat) bool { return c.Customer.Language == "fr" }},
-		{"the survivor's customer names themselves", func(l ids) { says(l.other, named(l.other, 2)) }, func(l ids) { says(l.id, named(l.id, 5)) },
-			func(_ ids, c chat.Chat) bool { return c.Customer.Username == "name5" && c.Customer.Profile == "Name 5" }},
+		{"the survivor's customer takes a username", func(l ids) { says(l.other, username(l.other, 2)) }, func(l ids) { says(l.id, username(l.id, 5)) },
+			func(_ ids, c chat.Chat) bool { return c.Customer.Username == "name5" }},
+		{"the survivor's customer names themselves", func(l ids) { says(l.other, profile(l.other, 2)) }, func(l ids) { says(l.id, profile(l.id, 5)) },
+			func(_ ids, c chat.Chat) bool { return c.Customer.Profile == "Name 5" }},
 		{"a newer reply in the survivor", func(l ids) { gives(l.id, l.other); replies(l.other, 0) }, func(l ids) { replies(l.id, time.Minute) },
 			func(_ ids, c chat.Chat) bool { return c.Preview.Text == "in 1m0s" }},
 	} {
