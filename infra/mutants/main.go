@@ -134,6 +134,9 @@ func whoComesBy(tests []test, target string) (map[site][]test, error) {
 		p := &proxy{seen: map[site]bool{}}
 		failed, output := together([]test{t}, p, target)
 		t.took = time.Since(begin)
+		if failed != "" {
+			failed, output = together([]test{t}, p, target)
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		if failed != "" {
@@ -166,15 +169,7 @@ func notices(s site, tests []test, target string) string {
 			others = append(others, t)
 		}
 	}
-	rounds := [][]test{known}
-	for upTo := time.Second; len(others) > 0; upTo *= 3 {
-		n := slices.IndexFunc(others, func(t test) bool { return t.took > upTo })
-		if n < 0 {
-			n = len(others)
-		}
-		rounds, others = append(rounds, others[:n]), others[n:]
-	}
-	for _, round := range rounds {
+	for _, round := range slices.Concat(byTime(known), byTime(others)) {
 		byPackage := map[string][]test{}
 		for _, t := range round {
 			byPackage[t.binary] = append(byPackage[t.binary], t)
@@ -187,6 +182,19 @@ func notices(s site, tests []test, target string) string {
 		}
 	}
 	return ""
+}
+
+// byTime puts tests of about the same length together: up to a second, up to three, up to nine…
+func byTime(tests []test) [][]test {
+	var rounds [][]test
+	for upTo := time.Second; len(tests) > 0; upTo *= 3 {
+		n := slices.IndexFunc(tests, func(t test) bool { return t.took > upTo })
+		if n < 0 {
+			n = len(tests)
+		}
+		rounds, tests = append(rounds, tests[:n]), tests[n:]
+	}
+	return rounds
 }
 
 // fails names a test that fails twice without the condition: one that fails once may have been too slow for something.
