@@ -230,7 +230,7 @@ func BenchmarkGoalFlat(b *testing.B) {
 // on a copy of the tables as they were before.
 func BenchmarkGoalServing(b *testing.B) {
 	quiet(b)
-	const turns, n = 7, 30
+	const turns, n = 15, 30
 	var ratios, rates []float64
 	for range turns {
 		w := newWorld(b, agent("a", 0), agent("b", 0), agent("c", 0))
