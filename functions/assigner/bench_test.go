@@ -210,7 +210,7 @@ func BenchmarkGoalFlat(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			few, all := crowded(b, c.few), crowded(b, c.all)
-			const n = 20
+			const n = 10
 			each := func(w *world) func() {
 				return func() {
 					for range n {
@@ -219,7 +219,7 @@ func BenchmarkGoalFlat(b *testing.B) {
 				}
 			}
 			for b.Loop() {
-				side.Compare(b, 25, n, side.CPU, each(all), each(few))
+				side.Compare(b, 75, n, side.CPU, each(all), each(few))
 			}
 			b.ReportMetric(all.spent()/few.spent(), "units-ratio")
 		})
