@@ -146,6 +146,7 @@ func (c *Crowd) Choose(w Want, now time.Time) Choice {
 		preferred = i
 	}
 	var latest int64 = math.MinInt64
+	leastLoaded, weighted := w.Strategy == LeastLoaded, w.Strategy == Weighted
 	last := lastListed{standing: standings}
 	rows := c.rows[:len(m.standings)]
 	for i, s := range m.standings {
@@ -164,11 +165,11 @@ func (c *Crowd) Choose(w Want, now time.Time) Choice {
 			switch {
 			case s > last.standing || s != able:
 				continue
-			case t.strategy == Weighted:
+			case weighted:
 				if !last.outdoneInTurn(r, &c.turns[i], t.clock) {
 					continue
 				}
-			case !last.outdone(r, t.strategy):
+			case !last.outdone(r, leastLoaded):
 				continue
 			}
 		}
@@ -185,7 +186,7 @@ func (c *Crowd) Choose(w Want, now time.Time) Choice {
 type lastListed struct {
 	row
 	standing standing
-	weight   int64
+	turns    turns
 	inTurn   standingInTurn
 }
 
@@ -193,14 +194,15 @@ func (c *Crowd) lastListed(t *tally) lastListed {
 	e := t.entries[t.n-1]
 	l := lastListed{row: c.rows[e.index], standing: e.standing}
 	if t.strategy == Weighted {
-		l.weight, l.inTurn = c.turns[e.index].weight, t.clock.stands(&c.turns[e.index])
+		l.turns = c.turns[e.index]
+		l.inTurn = t.clock.stands(&l.turns)
 	}
 	return l
 }
 
 // outdone reports whether somebody who can take the Chat comes before the last one listed, who can too.
-func (l *lastListed) outdone(r *row, by Strategy) bool {
-	if by == LeastLoaded && r.open != l.open {
+func (l *lastListed) outdone(r *row, leastLoaded bool) bool {
+	if leastLoaded && r.open != l.open {
 		return r.open < l.open
 	}
 	return r.assigned < l.assigned
@@ -208,11 +210,16 @@ func (l *lastListed) outdone(r *row, by Strategy) bool {
 
 // outdoneInTurn is outdone under Weighted.
 func (l *lastListed) outdoneInTurn(r *row, t *turns, c clock) bool {
-	if order := c.stands(t).compare(l.inTurn); order != 0 {
-		return order < 0
+	if l.inTurn.begun && t.next+t.length > l.inTurn.at { // due later, whatever the clock says
+		return false
 	}
-	if t.weight != l.weight {
-		return t.weight > l.weight
+	if t.next != l.turns.next || t.weight != l.turns.weight { // else they stand alike
+		if order := c.stands(t).compare(l.inTurn); order != 0 {
+			return order < 0
+		}
+		if t.weight != l.turns.weight {
+			return t.weight > l.turns.weight
+		}
 	}
 	return r.assigned < l.assigned
 }
@@ -220,15 +227,18 @@ func (l *lastListed) outdoneInTurn(r *row, t *turns, c clock) bool {
 // readClock reads the clock of a pool off its members.
 func (c *Crowd) readClock(m *members, at int64) clock {
 	var last int64
-	c.inTime = c.inTime[:0]
+	inTime := slices.Grow(c.inTime[:0], len(c.people))
+	rows, all := c.rows[:len(m.standings)], c.turns[:len(m.standings)]
 	for i, s := range m.standings {
 		if s != able {
 			continue
 		}
-		last = max(last, c.turns[i].last)
-		if c.rows[i].at(at) == able {
-			c.inTime = append(c.inTime, c.turns[i])
+		t := &all[i]
+		last = max(last, t.last)
+		if rows[i].at(at) == able {
+			inTime = append(inTime, *t)
 		}
 	}
-	return clockAt(last, c.inTime)
+	c.inTime = inTime
+	return clockAt(last, inTime)
 }

@@ -2,7 +2,6 @@ package assign
 
 import (
 	"cmp"
-	"slices"
 	"time"
 
 	"chatkeeper/shared/team"
@@ -95,8 +94,18 @@ func clockAt(last int64, inTime []turns) clock {
 			c.sum += inTime[i].weight * (begins - c.last)
 			c.weights += inTime[i].weight
 		}
-		inTime = slices.DeleteFunc(inTime, c.overdue)
-		overdue += before - len(inTime)
+		left := 0
+		for i := range inTime {
+			if c.overdue(&inTime[i]) {
+				continue
+			}
+			if left < i {
+				inTime[left] = inTime[i]
+			}
+			left++
+		}
+		inTime = inTime[:left]
+		overdue += before - left
 	}
 	return c
 }
@@ -113,8 +122,8 @@ func (c clock) passed(at int64) bool { return c.weights*(at-c.last) <= c.sum }
 func (c clock) now() int64 { return c.last + c.sum/c.weights }
 
 // overdue reports whether the pool went on without the person for longer than a turn of theirs.
-func (c clock) overdue(t turns) bool {
-	_, due := c.turn(&t)
+func (c clock) overdue(t *turns) bool {
+	_, due := c.turn(t)
 	return c.passed(due)
 }
 
