@@ -37,9 +37,9 @@ func BenchmarkGoalWebhook(b *testing.B) {
 	entry := types.SendMessageBatchRequestEntry{Id: aws.String("0"), MessageBody: aws.String(u.Encode()),
 		MessageGroupId: aws.String(u.Group(w.identityKey)), MessageDeduplicationId: aws.String(u.DedupID(w.identityKey))}
 	ctx := b.Context()
-	const n = 300
+	const n = 75
 	for b.Loop() {
-		side.Compare(b, 15, n, side.CPU, func() {
+		side.Compare(b, 61, n, side.CPU, func() {
 			for range n {
 				var req events.APIGatewayV2HTTPRequest
 				if err := json.Unmarshal(event, &req); err != nil {
