@@ -15,21 +15,19 @@ import (
 // over all reads little memory; only those who come among the best few are looked at whole. Whoever is put into a Crowd
 // has times in whole milliseconds, as storage keeps them. The zero value is nobody. A Crowd is not safe for concurrent use.
 type Crowd struct {
-	people []team.Person // in the order of ids, as are all lists here: of two who are equal the first comes first
-	rows   []row
-	turns  []turns
-	pools  map[string]*members // by canonical text; made when first asked for
+	people   []team.Person // in the order of ids, as are all lists here: of two who are equal the first comes first
+	assigned []int64       // AssignedAt in Unix milliseconds
+	open     []int
+	free     []standing // as [Want.free] has it while online has not ended, and ends if it does
+	until    []int64    // OnlineUntil in Unix milliseconds, where it ends
+	turns    []turns
+	pools    map[string]*members // by canonical text; made when first asked for
 
 	inTime []turns // room for reading a clock
 }
 
-// row is what the strategies and [Want.free] ask of a person, apart from turns.
-type row struct {
-	assigned int64 // AssignedAt in Unix milliseconds
-	until    int64 // OnlineUntil likewise; never is the greatest number
-	open     int
-	standing standing // while online has not ended
-}
+// ends marks the standing of somebody whose online ends by itself.
+const ends standing = 1 << 7
 
 // members are how everybody stands to a pool, whether they are free or not.
 type members struct {
@@ -65,19 +63,21 @@ func (c *Crowd) Put(p team.Person) {
 	i, found := c.find(p.ID)
 	if !found {
 		c.people = slices.Insert(c.people, i, p)
-		c.rows = slices.Insert(c.rows, i, rowOf(&p))
-		c.turns = slices.Insert(c.turns, i, turnsOf(&p))
+		c.assigned = slices.Insert(c.assigned, i, 0)
+		c.open = slices.Insert(c.open, i, 0)
+		c.free = slices.Insert(c.free, i, able)
+		c.until = slices.Insert(c.until, i, 0)
+		c.turns = slices.Insert(c.turns, i, turns{})
 		c.pools = nil
-		return
-	}
-	if before := &c.people[i]; !sameToPools(before, &p) {
+	} else if !sameToPools(&c.people[i], &p) {
 		for _, m := range c.pools {
 			m.counts[m.standings[i]]--
 			m.standings[i] = m.pool.standing(&p)
 			m.counts[m.standings[i]]++
 		}
 	}
-	c.people[i], c.rows[i], c.turns[i] = p, rowOf(&p), turnsOf(&p)
+	c.people[i], c.assigned[i], c.open[i] = p, p.AssignedAt.UnixMilli(), p.OpenChats
+	c.free[i], c.until[i], c.turns[i] = freeUntil(&p), p.OnlineUntil.UnixMilli(), turnsOf(&p)
 }
 
 // sameToPools reports whether two states of a person belong to the same pools: all that [Pool.standing] asks is equal.
@@ -86,28 +86,32 @@ func sameToPools(a, b *team.Person) bool {
 		slices.Equal(a.Languages, b.Languages) && slices.Equal(a.Skills, b.Skills)
 }
 
-func rowOf(p *team.Person) row {
-	r := row{assigned: p.AssignedAt.UnixMilli(), until: math.MaxInt64, open: p.OpenChats}
-	if !p.OnlineUntil.IsZero() {
-		r.until = p.OnlineUntil.UnixMilli()
-	}
+func freeUntil(p *team.Person) standing {
+	s := able
 	switch {
 	case p.Availability == team.Away:
-		r.standing = away
+		return away
 	case p.Availability != team.Online:
-		r.standing = offline
+		return offline
 	case p.OpenChats >= p.Limit:
-		r.standing = atCapacity
+		s = atCapacity
 	}
-	return r
+	if !p.OnlineUntil.IsZero() {
+		s |= ends
+	}
+	return s
 }
 
-// at is why somebody with this row can't be given a Chat at a moment, or able.
-func (r *row) at(now int64) standing {
-	if r.standing <= atCapacity && r.until <= now {
+// freeAt is why somebody can't be given a Chat at a moment, or able.
+func (c *Crowd) freeAt(i int, now int64) standing {
+	s := c.free[i]
+	if s&ends == 0 {
+		return s
+	}
+	if c.until[i] <= now {
 		return onlineEnded
 	}
-	return r.standing
+	return s &^ ends
 }
 
 func (c *Crowd) members(p Pool) *members {
@@ -148,16 +152,16 @@ func (c *Crowd) Choose(w Want, now time.Time) Choice {
 	var latest int64 = math.MinInt64
 	leastLoaded, weighted := w.Strategy == LeastLoaded, w.Strategy == Weighted
 	last := lastListed{standing: standings}
-	rows := c.rows[:len(m.standings)]
+	times := c.assigned[:len(m.standings)]
 	for i, s := range m.standings {
 		if s != able {
 			continue
 		}
-		r := &rows[i]
-		if r.assigned > latest {
-			latest, t.latest = r.assigned, c.people[i].AssignedAt
+		assigned := times[i]
+		if assigned > latest {
+			latest, t.latest = assigned, c.people[i].AssignedAt
 		}
-		if s = r.at(at); s != able {
+		if s = c.freeAt(i, at); s != able {
 			t.counts[able]--
 			t.counts[s]++
 		}
@@ -165,11 +169,15 @@ func (c *Crowd) Choose(w Want, now time.Time) Choice {
 			switch {
 			case s > last.standing || s != able:
 				continue
-			case weighted:
-				if !last.outdoneInTurn(r, &c.turns[i], t.clock) {
+			case leastLoaded && c.open[i] != last.open:
+				if c.open[i] > last.open {
 					continue
 				}
-			case !last.outdone(r, leastLoaded):
+			case weighted:
+				if !last.outdone(&c.turns[i], assigned, t.clock) {
+					continue
+				}
+			case assigned >= last.assigned:
 				continue
 			}
 		}
@@ -184,15 +192,16 @@ func (c *Crowd) Choose(w Want, now time.Time) Choice {
 // lastListed is the last one of a full list: whoever does not come before them is only counted. People come in the order
 // of ids, so that includes whoever is equal.
 type lastListed struct {
-	row
 	standing standing
+	open     int
+	assigned int64
 	turns    turns
 	inTurn   standingInTurn
 }
 
 func (c *Crowd) lastListed(t *tally) lastListed {
 	e := t.entries[t.n-1]
-	l := lastListed{row: c.rows[e.index], standing: e.standing}
+	l := lastListed{standing: e.standing, open: c.open[e.index], assigned: c.assigned[e.index]}
 	if t.strategy == Weighted {
 		l.turns = c.turns[e.index]
 		l.inTurn = t.clock.stands(&l.turns)
@@ -200,16 +209,8 @@ func (c *Crowd) lastListed(t *tally) lastListed {
 	return l
 }
 
-// outdone reports whether somebody who can take the Chat comes before the last one listed, who can too.
-func (l *lastListed) outdone(r *row, leastLoaded bool) bool {
-	if leastLoaded && r.open != l.open {
-		return r.open < l.open
-	}
-	return r.assigned < l.assigned
-}
-
-// outdoneInTurn is outdone under Weighted.
-func (l *lastListed) outdoneInTurn(r *row, t *turns, c clock) bool {
+// outdone reports whether somebody who can take the Chat comes by weight before the last one listed, who can too.
+func (l *lastListed) outdone(t *turns, assigned int64, c clock) bool {
 	if l.inTurn.begun && t.next+t.length > l.inTurn.at { // due later, whatever the clock says
 		return false
 	}
@@ -221,21 +222,21 @@ func (l *lastListed) outdoneInTurn(r *row, t *turns, c clock) bool {
 			return t.weight > l.turns.weight
 		}
 	}
-	return r.assigned < l.assigned
+	return assigned < l.assigned
 }
 
 // readClock reads the clock of a pool off its members.
 func (c *Crowd) readClock(m *members, at int64) clock {
 	var last int64
 	inTime := slices.Grow(c.inTime[:0], len(c.people))
-	rows, all := c.rows[:len(m.standings)], c.turns[:len(m.standings)]
+	all := c.turns[:len(m.standings)]
 	for i, s := range m.standings {
 		if s != able {
 			continue
 		}
 		t := &all[i]
-		last = max(last, t.last)
-		if rows[i].at(at) == able {
+		last = max(last, t.next-t.length) // who never had a turn has none of these
+		if c.freeAt(i, at) == able {
 			inTime = append(inTime, *t)
 		}
 	}

@@ -41,17 +41,16 @@ func weight(p *team.Person) int64 { return int64(min(max(p.Weight, 1), maxWeight
 
 // turns are how a person stands by weight, whatever the clock says.
 type turns struct {
-	last   int64 // the beginning of the last one; 0 is none
-	next   int64 // when the next one would begin if they had never been away
+	next   int64 // when the next one would begin if they had never been away; a length after the last one
 	length int64
 	weight int64
 }
 
 func turnsOf(p *team.Person) turns {
-	t := turns{last: p.Turn, next: firstTurn, weight: weight(p)}
+	t := turns{next: firstTurn, weight: weight(p)}
 	t.length = turnLength / t.weight
-	if t.last != 0 {
-		t.next = t.last + t.length
+	if p.Turn != 0 {
+		t.next = p.Turn + t.length
 	}
 	return t
 }
