@@ -30,7 +30,9 @@
 //	open Chats      16 queries of 25 places, 4 batch reads of 100 Chats    8 and 200 units
 //	their entries   4 batch reads of 100 entries, if each waits in one     200 units
 //
-// That is 62 requests beside the roster, and with few Chats and pools far fewer units. Of 10,000 listed pools each is seen
+// That is 62 requests beside the roster, and with few Chats and pools far fewer units; where Chats wait in several pools
+// each, one more for a hundred entries. A listed pool with somebody who seems free costs one read of them, and a signal if
+// they are. Of 10,000 listed pools each is seen
 // every 400 minutes, of 100,000 open Chats each every 500; but those that were opened last are seen in each sweep, 25 of
 // each shard, and few businesses have more than 25 pools.
 package main
