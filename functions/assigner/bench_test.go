@@ -219,7 +219,7 @@ func BenchmarkGoalFlat(b *testing.B) {
 				}
 			}
 			for b.Loop() {
-				side.Compare(b, 75, n, side.CPU, each(all), each(few))
+				side.Compare(b, 41, n, side.CPU, each(all), each(few))
 			}
 			b.ReportMetric(all.spent()/few.spent(), "units-ratio")
 		})

@@ -39,7 +39,7 @@ func BenchmarkGoalWebhook(b *testing.B) {
 	ctx := b.Context()
 	const n = 75
 	for b.Loop() {
-		side.Compare(b, 61, n, side.CPU, func() {
+		side.Compare(b, 41, n, side.CPU, func() {
 			for range n {
 				var req events.APIGatewayV2HTTPRequest
 				if err := json.Unmarshal(event, &req); err != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 // Crowd is many people, kept so that choosing among ten thousand of them costs about a hundredth of the requests around
-// it. What a choice compares stands by itself in a few bytes a person, as does who belongs to which pool, so that a walk
+// it, under Weighted a twentieth. What a choice compares stands by itself in a few bytes a person, as does who belongs to which pool, so that a walk
 // over all reads little memory; only those who come among the best few are looked at whole. Whoever is put into a Crowd
 // has times in whole milliseconds, as storage keeps them. The zero value is nobody. A Crowd is not safe for concurrent use.
 type Crowd struct {

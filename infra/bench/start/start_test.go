@@ -73,7 +73,7 @@ func BenchmarkGoalStart(b *testing.B) {
 				}
 			}
 			for b.Loop() {
-				side.Compare(b, 101, 1, side.Wall, start(ours, 1), start(empty, 0))
+				side.Compare(b, 51, 1, side.Wall, start(ours, 1), start(empty, 0))
 			}
 		})
 	}
