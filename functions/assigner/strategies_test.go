@@ -199,3 +199,39 @@ func TestNewRulesKnowThePreviousAssignee(t *testing.T) {
 		t.Errorf("given by %v", got)
 	}
 }
+
+// What people say about a customer who waits routes the Chat again, and it is still known who had it: at once, and when
+// newer rules route it once more.
+func TestAnEditKeepsThePreviousAssignee(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, agent("dan", 0, "support"), agent("mei", 0, "support"))
+	rules := supportBy("round_robin", `, "previousAssignee": {"prefer": true, "within": "24h"}`)
+	w.saveRules(rules)
+	w.receives(text("US.1", "", "hello", morning))
+	w.serves(support)
+	id := w.only().ID
+	w.closes(id)
+	w.nobodyAround(func() {
+		w.receives(text("US.1", "", "hello again", morning))
+		before, err := w.store.Entry(t.Context(), id, support)
+		w.must(err)
+		if before.Prefer != "dan" || before.Previous.Person != "dan" {
+			t.Fatalf("it waits as %+v", before)
+		}
+		_, err = w.store.EditCustomer(t.Context(), id, "mei", dynamo.Now(), func(chat.Chat, team.Person) (chat.Edit, []chat.Need, error) {
+			return chat.Edit{Language: "en", Tags: []string{"vip"}}, nil, nil
+		})
+		w.must(err)
+		after, err := w.store.Entry(t.Context(), id, support)
+		w.must(err)
+		if after.Routed != before.Routed+1 || after.Prefer != "dan" || after.Previous != before.Previous || after.Message != before.Message {
+			t.Errorf("it waited as %+v, after the edit as %+v", before, after)
+		}
+		w.saveRules(rules)
+		w.serves(support)
+	})
+	w.serves(support)
+	if got := w.given(); !slices.Equal(got, []string{"dan previous_assignee", "mei previous_preferred"}) {
+		t.Errorf("given by %v", got)
+	}
+}

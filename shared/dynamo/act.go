@@ -264,21 +264,11 @@ func (s *Store) edit(ctx context.Context, c *chat.Chat, edit chat.Edit, needs []
 		t.needs(chat.Change{Needs: needs}, nil)
 		return t.commit(ctx)
 	}
-	f, err := s.InForce(ctx)
+	placed, err := s.place(ctx, *c, now)
 	if err != nil {
 		return err
 	}
-	m := chat.Message{Key: c.LastIn}
-	if e, err := s.Entry(ctx, c.ID, c.Pools[0]); err != nil {
-		return err
-	} else if e != nil {
-		if found, err := s.Message(ctx, c.ID, e.Message); err != nil {
-			return err
-		} else if found != nil {
-			m = *found
-		}
-	}
-	change := c.Rerouted(now, c.Place(m, f.Rules, f.Version, f.Settings, now))
+	change := c.Rerouted(now, placed)
 	change.Edit, change.Needs = &edit, needs
 	if err := s.Commit(ctx, change); err != nil {
 		return err

@@ -80,7 +80,9 @@ func (s *Store) Merge(ctx context.Context, a, b chat.Chat, userID string, addres
 	return true, t.commit(ctx)
 }
 
-// place is where the rules in force send the survivor of a merge: by the message that it waits for, or the last one.
+// place is where the rules in force send a Chat of which more is known now: by the message that it waits for, and with who
+// had it before that; if it does not wait (the survivor of a merge that opens), by its last message. What its waiting entry
+// says counts only if the Chat's routing is as read when the change is stored.
 func (s *Store) place(ctx context.Context, c chat.Chat, now time.Time) (chat.Placed, error) {
 	f, err := s.InForce(ctx)
 	if err != nil {
