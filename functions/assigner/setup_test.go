@@ -12,6 +12,7 @@ import (
 
 	"chatkeeper/infra/local/seed"
 	"chatkeeper/infra/local/servers/serverstest"
+	"chatkeeper/shared/assign"
 	"chatkeeper/shared/chat"
 	"chatkeeper/shared/dynamo"
 	"chatkeeper/shared/invariant"
@@ -170,7 +171,39 @@ func (w *world) checkedAfterRace(slack time.Duration) invariant.Snapshot {
 	for _, b := range invariant.Check(all, slack) {
 		w.Error(b)
 	}
+	w.replays(all)
 	return all
+}
+
+// replays routes again by what every decision has stored: the inputs, the text of the message that it names, and the rules of
+// that version.
+func (w *world) replays(all invariant.Snapshot) {
+	w.Helper()
+	texts, versions := map[string]string{}, map[int64]*assign.Rules{}
+	for _, m := range all.Messages {
+		texts[m.Key.String()] = m.Text
+	}
+	for _, e := range all.Events {
+		d := e.Decision
+		if d == nil || d.Input == nil || d.Partial {
+			continue
+		}
+		in, stored := *d.Input, false
+		if in.Text, stored = texts[d.Message]; stored != (in.MessageType != "") {
+			w.Errorf("%s of %s looked at a message of type %q; %q is stored: %v", e.Type, e.Chat, in.MessageType, d.Message, stored)
+		}
+		rules := versions[d.RulesVersion]
+		if rules == nil {
+			doc, err := w.store.RulesVersion(w.Context(), d.RulesVersion)
+			w.must(err)
+			rules, err = assign.Parse([]byte(doc))
+			w.must(err)
+			versions[d.RulesVersion] = rules
+		}
+		if r := rules.Route(in); r.RuleID != d.RuleID || r.Pool.String() != d.Pool || r.Strategy != d.Strategy || r.Priority != d.Priority {
+			w.Errorf("%s of %s is stored as %+v, and again it is %+v", e.Type, e.Chat, *d, r)
+		}
+	}
 }
 
 // only is the one Chat that there must be.

@@ -35,6 +35,7 @@ type store interface {
 	ChatsAt(ctx context.Context, addresses []string) ([]chat.Chat, error)
 	ChatsNamed(ctx context.Context, username string, addresses []string) ([]chat.Chat, error)
 
+	Message(ctx context.Context, chatID string, k chat.Key) (*chat.Message, error)
 	MessagesBefore(ctx context.Context, c chat.Chat, k chat.Key, limit int) (dynamo.MessagePage, error)
 	MessagesAfter(ctx context.Context, c chat.Chat, k chat.Key, limit int) (dynamo.MessagePage, error)
 	Outcomes(ctx context.Context, c chat.Chat, messages []chat.Mark) (map[chat.Mark]dynamo.Outcome, error)

@@ -76,8 +76,7 @@ func (h *chats) history(ctx context.Context, r *httpapi.Request) (*httpapi.Respo
 	for _, e := range page.Events {
 		shown := event{ShownEvent: httpapi.ShowEvent(e.Event, names)}
 		if shown.Decision != nil {
-			// What the rules looked at stands in the Chat that it opened.
-			rules, err := h.explained(ctx, chat.Chat{ID: e.Chat}, e.Event)
+			rules, err := h.explained(ctx, c, e)
 			if err != nil {
 				return nil, err
 			}
@@ -147,7 +146,7 @@ func alone(c assign.Choice) assign.Reason {
 
 // explained says of each rule why it did or did not decide, as the rules of then tell from the inputs of then. nil when they
 // can't any more: the version or some inputs are gone, or what comes out is not what was decided.
-func (h *chats) explained(ctx context.Context, c chat.Chat, e chat.Event) ([]httpapi.ShownRule, error) {
+func (h *chats) explained(ctx context.Context, c chat.Chat, e dynamo.EventOf) ([]httpapi.ShownRule, error) {
 	d := e.Decision
 	if d.Input == nil || d.Partial {
 		return nil, nil
@@ -157,8 +156,12 @@ func (h *chats) explained(ctx context.Context, c chat.Chat, e chat.Event) ([]htt
 		return nil, err
 	}
 	in := *d.Input
-	if in.Text, err = h.textThen(ctx, c, e); err != nil {
-		return nil, err
+	if in.MessageType != "" {
+		m, err := h.message(ctx, c, e.Chat, d.Message)
+		if err != nil || m == nil {
+			return nil, err
+		}
+		in.Text = m.Text
 	}
 	var shown []httpapi.ShownRule
 	for _, x := range rules.Explain(in) {
@@ -170,22 +173,22 @@ func (h *chats) explained(ctx context.Context, c chat.Chat, e chat.Event) ([]htt
 	return shown, nil
 }
 
-// lateClock is how far WhatsApp's clock may be ahead of ours.
-const lateClock = 60
-
-// textThen is the text that the rules looked at: decisions don't copy it. It is that of the last message from the customer
-// that had arrived by then.
-func (h *chats) textThen(ctx context.Context, c chat.Chat, e chat.Event) (string, error) {
-	page, err := h.store.MessagesBefore(ctx, c, h.secret.Key(e.At.Unix()+lateClock, ""), 20)
-	if err != nil {
-		return "", err
+// message is the one that the rules looked at: decisions don't copy its text. It stands in the Chat that it opened, or in
+// one that was merged with it; nil if the decision is so old that it names none.
+func (h *chats) message(ctx context.Context, c chat.Chat, opened, id string) (*chat.Message, error) {
+	if id == "" {
+		return nil, nil
 	}
-	for _, m := range slices.Backward(page.Messages) {
-		if m.Direction == chat.In && m.Source == "" && !m.Arrived.After(e.At) {
-			return m.Text, nil
+	k, err := chat.ParseKey(id)
+	if err != nil {
+		return nil, err
+	}
+	for _, part := range append([]string{opened, c.ID}, c.From...) {
+		if m, err := h.store.Message(ctx, part, k); m != nil || err != nil {
+			return m, err
 		}
 	}
-	return "", nil
+	return nil, nil
 }
 
 // ruleBook remembers versions of the rules, which never change.

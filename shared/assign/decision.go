@@ -13,13 +13,14 @@ const MaxDecision = 640
 
 // Decision is what a history item keeps of one routing event: enough to answer "why this person?" and "why not me?",
 // and for a checker to see that the choice was allowed. Why earlier rules did not match is not kept: Explain finds it
-// again from Input.
+// again from Input, with the text of Message.
 //
 // Its JSON has at most MaxDecision bytes. What does not fit is left out in this order: ends of names, then candidates
 // from the last on (they are counted in Others instead), then inputs, which Partial tells.
 type Decision struct {
 	RulesVersion int64          `json:"v,omitempty"`
 	Input        *Input         `json:"i,omitempty"` // of a routing; absent where a waiting Chat was only served
+	Message      string         `json:"m,omitempty"` // whose text the rules looked at, by its id; empty if it was not stored yet, and they saw none
 	RuleID       string         `json:"r,omitempty"`
 	RuleName     string         `json:"n,omitempty"`
 	Pool         string         `json:"p,omitempty"` // canonical text
@@ -82,7 +83,7 @@ func (d Decision) MarshalJSON() ([]byte, error) {
 			in.Tags, in.Hours = nil, nil
 			d.Input, d.Partial = &in, true
 		case d.Input != nil:
-			d.Input, d.Partial = nil, true
+			d.Input, d.Message, d.Partial = nil, "", true
 		default:
 			return text, nil
 		}

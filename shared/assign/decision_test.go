@@ -24,6 +24,9 @@ func stored(tb testing.TB, d Decision) (text []byte, back Decision) {
 	return text, back
 }
 
+// aMessage is as long as the id of a Message is.
+const aMessage = "DC1V504VOV08Q5HJ"
+
 // An ordinary decision, with eight people and all there is to an input, is stored whole.
 func TestDecisionIsStoredWhole(t *testing.T) {
 	t.Parallel()
@@ -33,7 +36,7 @@ func TestDecisionIsStoredWhole(t *testing.T) {
 	}
 	in := Input{Language: "ar", Country: "AE", PhonePrefix: "971501", BusinessNumber: "100000000000001", Department: "support", MessageType: "text",
 		Tags: []string{"vip"}, Customer: NewCustomer, OpenedBy: Created, Hours: map[string]bool{"office": true}}
-	d := Decision{RulesVersion: 12, Input: &in, RuleID: "arabic-desk", RuleName: "Arabic speakers", Pool: "team:support", Strategy: LeastLoaded, Priority: High,
+	d := Decision{RulesVersion: 12, Input: &in, Message: aMessage, RuleID: "arabic-desk", RuleName: "Arabic speakers", Pool: "team:support", Strategy: LeastLoaded, Priority: High,
 		WaitingSince: noon.UnixMilli()}
 	d = d.With(Choose(Want{Pool: Pool{Team: "support"}, Strategy: LeastLoaded}, people, noon))
 	text, back := stored(t, d)
@@ -68,7 +71,7 @@ func TestDecisionFits(t *testing.T) {
 	}
 	kept := in.Kept()
 	pool := Pool{Team: strings.Repeat("s", 32), Languages: []string{"ar", "en", "fr"}, Skills: []string{strings.Repeat("x", 32)}}
-	d := Decision{RulesVersion: 1 << 30, Input: &kept, RuleID: strings.Repeat("r", 32), RuleName: strings.Repeat("名", maxNameRunes), Pool: pool.String(),
+	d := Decision{RulesVersion: 1 << 30, Input: &kept, Message: aMessage, RuleID: strings.Repeat("r", 32), RuleName: strings.Repeat("名", maxNameRunes), Pool: pool.String(),
 		Strategy: LeastLoaded, Priority: Normal, WaitingSince: noon.UnixMilli()}
 	d = d.With(Choose(Want{Pool: Pool{Team: "support"}, Strategy: LeastLoaded}, people, noon))
 	before := fmt.Sprintf("%+v", d)
@@ -85,6 +88,9 @@ func TestDecisionFits(t *testing.T) {
 	if !back.Partial || len(back.Candidates) == 0 || back.Candidates[0].PersonID != d.PersonID || back.Candidates[0].Outcome != Chosen || back.RuleID != d.RuleID {
 		t.Errorf("stored as %s", text)
 	}
+	if (back.Message == "") != (back.Input == nil) {
+		t.Errorf("names the message %q beside inputs %+v", back.Message, back.Input)
+	}
 	total := len(back.Candidates)
 	for _, n := range back.Others {
 		total += n
@@ -94,7 +100,7 @@ func TestDecisionFits(t *testing.T) {
 	}
 
 	// without the long input the eight have room for some
-	d.Input = nil
+	d.Input, d.Message = nil, ""
 	if text, back := stored(t, d); len(text) > MaxDecision || back.Partial || len(back.Candidates) < 2 {
 		t.Errorf("takes %d bytes: %s", len(text), text)
 	}
@@ -110,7 +116,7 @@ func TestStoredDecisionIsTheDecision(t *testing.T) {
 			in.Tags = nil
 		}
 		strategy := rapid.SampledFrom([]Strategy{RoundRobin, LeastLoaded, Weighted}).Draw(rt, "strategy")
-		d := Decision{RulesVersion: 3, Input: &in, RuleID: "r", RuleName: "R", Strategy: strategy, Priority: Low}
+		d := Decision{RulesVersion: 3, Input: &in, Message: aMessage, RuleID: "r", RuleName: "R", Strategy: strategy, Priority: Low}
 		d = d.With(Choose(Want{Pool: anyPool(rt), Strategy: strategy, Prefer: "a"}, people, noon))
 		if len(d.Candidates) == 0 {
 			d.Candidates = nil

@@ -31,7 +31,7 @@ func anyChat(t *rapid.T) chat.Chat {
 
 func anyMessage(t *rapid.T) chat.Message {
 	one := func(label string, values ...string) string { return rapid.SampledFrom(values).Draw(t, label) }
-	return chat.Message{Direction: chat.In, Type: one("type", "text", "image", "interactive"), ReplyID: one("reply", "", "buy", strings.Repeat("long ", 30)),
+	return chat.Message{Key: chat.Secret("s").Key(noon.Unix(), "wamid.1"), Direction: chat.In, Type: one("type", "text", "image", "interactive"), ReplyID: one("reply", "", "buy", strings.Repeat("long ", 30)),
 		AdSource: one("ad", "", "ad-1", strings.Repeat("9", 60)), Text: strings.Join(rapid.SliceOfN(rapid.SampledFrom(assign.TestWords), 0, 4).Draw(t, "text"), " ")}
 }
 
@@ -68,6 +68,9 @@ func TestReplayGivesTheStoredDecision(t *testing.T) {
 		if routed.Partial {
 			partial++
 			return
+		}
+		if routed.Message != m.Key.String() {
+			t.Fatalf("the message is %s, stored is %q", m.Key, routed.Message)
 		}
 		in := *routed.Input
 		in.Text = m.Text

@@ -157,7 +157,7 @@ func (c Chat) waits(at time.Time, after Ownership, placed Placed) Change {
 	after.Routed++
 	change := c.becomes(at, after)
 	input := placed.Input.Kept()
-	change.Event.Decision = &assign.Decision{RulesVersion: placed.RulesVersion, Input: &input, RuleID: placed.Routing.RuleID,
+	change.Event.Decision = &assign.Decision{RulesVersion: placed.RulesVersion, Input: &input, Message: placed.looked(), RuleID: placed.Routing.RuleID,
 		RuleName: placed.Routing.RuleName, Pool: after.Pools[0], Strategy: placed.Routing.Strategy, Priority: after.Priority}
 	change.Entry = Entry{
 		Chat: c.ID, Priority: after.Priority, Since: after.WaitingSince,

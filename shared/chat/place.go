@@ -26,6 +26,15 @@ func (p Placed) After(previous Previous, opened time.Time) Placed {
 	return p
 }
 
+// looked is the id of the message whose text the rules looked at; empty if they saw none, because it was counted and not
+// stored yet: every message that is stored has a type.
+func (p Placed) looked() string {
+	if p.Input.MessageType == "" {
+		return ""
+	}
+	return p.Message.String()
+}
+
 // Place applies rules to a Chat that a message has opened, or that still waits since then. The inputs are those of now:
 // hours, tags and departments may have changed since the message came. Who had a Chat that waits already does not stand
 // on it any more, but on its waiting entry: see Placed.After.

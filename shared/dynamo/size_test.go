@@ -64,7 +64,7 @@ func TestItemsStayWithinOneKilobyte(t *testing.T) {
 	closed := c
 	closed.Status, closed.Owner, closed.Pools = chat.Closed, people[1].ID, nil
 	placed := chat.Placed{Routing: assign.Routing{RuleID: decision.RuleID, RuleName: decision.RuleName, Pool: pool, Strategy: assign.LeastLoaded, Priority: assign.Normal},
-		RulesVersion: 1234, Input: assign.Input{Language: "ar", Country: "AE", PhonePrefix: "971501", BusinessNumber: c.Number, Department: "customer-support",
+		RulesVersion: 1234, Message: c.LastIn, Input: assign.Input{Language: "ar", Country: "AE", PhonePrefix: "971501", BusinessNumber: c.Number, Department: "customer-support",
 			MessageType: "interactive", ReplyID: strings.Repeat("r", 256), AdSource: strings.Repeat("a", 64), Tags: tags, Customer: assign.ReturningCustomer, OpenedBy: assign.Reopened}}
 	direct := closed.OpensFor(at, placed, chat.Arrival{Message: chat.Message{Key: c.LastIn}}, chat.Auto{Person: *choice.Person, Pool: pool, Now: at, At: at}, choice)
 	opening, err := newHistoryItem(id, direct.Event)
