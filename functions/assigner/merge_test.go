@@ -786,3 +786,19 @@ func TestHistoryOfAMerger(t *testing.T) {
 		all = w.checked().Events
 	}
 }
+
+// A new customer whose two Chats merge while they wait is new for the rules that are saved after that, too.
+func TestNewCustomerWhoMerges(t *testing.T) {
+	t.Parallel()
+	const newOnes = `{"rules": [{"id": "new", "name": "New", "enabled": true, "when": {"all": [{"field": "customer", "in": ["new"]}, {"field": "openedBy", "in": ["created"]}]},
+		"to": [{"team": "sales", "strategy": "round_robin"}]}], "otherwise": {"to": [{"team": "everyone", "strategy": "round_robin"}]}}`
+	w := newWorld(t)
+	w.saveRules(newOnes)
+	w.receives(text("", phoneA, "a", minute(1)), text("US.1", "", "b", minute(2)), text("US.1", phoneA, "c", minute(3)))
+	before := w.the()
+	w.saveRules(newOnes)
+	w.serves("team:sales")
+	if c := w.the(); c.Epoch < 2 || c.Routed != before.Routed+1 || !slices.Equal(c.Pools, []string{"team:sales"}) {
+		t.Errorf("merged, it waited in %v; after the rules were saved again, in %v", before.Pools, c.Pools)
+	}
+}

@@ -53,7 +53,7 @@ func (c Chat) Place(m Message, rules *assign.Rules, version int64, settings team
 		OpenedBy:       assign.Reopened,
 		Hours:          rules.Hours(settings.Calendars, now),
 	}
-	if c.Epoch == 0 || c.Waiting() && c.Epoch == 1 {
+	if c.Epoch == 0 || c.firstWaits() {
 		in.Customer, in.OpenedBy = assign.NewCustomer, assign.Created
 	}
 	for _, n := range settings.Numbers {
@@ -68,6 +68,10 @@ func (c Chat) Place(m Message, rules *assign.Rules, version int64, settings team
 	}
 	return placed
 }
+
+// firstWaits reports whether the waiting goes on that began when the Chat was created. Whatever ends a waiting, or begins
+// another one, also begins another ownership; a merger into a waiting Chat raises the epoch alone.
+func (c Chat) firstWaits() bool { return c.Waiting() && c.OwnerEpoch == 1 }
 
 // Cut shortens text to at most limit bytes without breaking a character, so that items keep their size.
 func Cut(text string, limit int) string {
