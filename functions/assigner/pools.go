@@ -235,12 +235,14 @@ func (s *serving) nobody(ctx context.Context, entries []chat.Entry) (done bool, 
 		if choice.Person != nil {
 			return false, nil
 		}
-		if e.Because == choice.Nobody {
-			continue
-		}
-		if err := s.arm(ctx, e, rules); err != nil {
+		unarmed, err := s.arm(ctx, e, rules)
+		if err != nil {
 			return false, err
 		}
+		if e.Because == choice.Nobody && e.Unarmed == unarmed {
+			continue
+		}
+		e.Unarmed = unarmed
 		if err := s.unserved(ctx, e, choice); err != nil {
 			return false, err
 		}

@@ -257,6 +257,51 @@ func TestRoutedAgainBeginsWithTheFirstPool(t *testing.T) {
 	}
 }
 
+// A pool that is served while the rules of its Chats can't be loaded, so that nobody knows which step is ahead, arms it
+// when it is served again and they can; once.
+func TestAStepOfRulesThatCouldNotBeLoaded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.saveRules(inSteps)
+	w.receives(text("US.1", "", "hello", morning))
+	id := w.only().ID
+	serves := func(armed int) {
+		t.Helper()
+		w.serves(support, id)
+		e, err := w.store.Entry(t.Context(), id, support)
+		w.must(err)
+		if n := len(w.timers()); n != armed || e.Because == "" {
+			t.Errorf("%d timers are armed, want %d; nobody, because %q", n, armed, e.Because)
+		}
+	}
+	w.rewritesRules(2, "not JSON")
+	serves(0)
+	serves(0)
+	dan := agent("dan", 1, "support")
+	dan.Availability = team.Away
+	w.must(w.store.AddPerson(t.Context(), dan, dynamo.Now())) // another reason
+	serves(0)
+	w.rewritesRules(2, inSteps)
+	serves(1)
+	serves(1)
+	if w.steps() != 1 {
+		t.Error("the step did not open")
+	}
+	serves(0)
+	w.checked()
+}
+
+// rewritesRules puts another document in the place of a version, which no function does.
+func (w *world) rewritesRules(version int64, doc string) {
+	w.Helper()
+	_, err := serverstest.DynamoDB(w).UpdateItem(w.Context(), &dynamodb.UpdateItemInput{TableName: aws.String(w.tables["TeamTable"]),
+		Key:                       dynamo.Item{"pk": &types.AttributeValueMemberS{Value: "R"}, "sk": &types.AttributeValueMemberS{Value: fmt.Sprintf("V#%08d", version)}},
+		UpdateExpression:          aws.String("SET doc = :doc"),
+		ExpressionAttributeValues: dynamo.Item{":doc": &types.AttributeValueMemberS{Value: doc}}})
+	w.must(err)
+	w.must(w.store.SaveSettings(w.Context(), team.Settings{})) // so that every instance loads it
+}
+
 // A rule that names a pool twice: the second time opens nothing, and the step after it is armed.
 func TestAStepWhosePoolIsOpenAlready(t *testing.T) {
 	t.Parallel()

@@ -14,6 +14,8 @@
 //   - The record of a person who can take a Chat now, or its signals: a listed pool, and somebody free who fits it.
 //   - The record of saved rules: an entry, the head of a listed pool or any other, that older rules put where it is. The
 //     pool is signalled, naming the Chat, and its assigner routes it again.
+//   - A step that the assigner could not arm, because the rules that name it could not be loaded then: as soon as they can,
+//     the pool is signalled, naming the Chat. Until then nobody could do anything, and nothing is signalled.
 //   - The record of the last entry of a listed pool is no loss: a pool that is listed and empty is signalled, too, so that
 //     it is taken out.
 //   - An entry that can't be read: its pool is signalled, and the assigner sets it aside.

@@ -117,6 +117,7 @@ func (w *world) served(id, pool string) chat.Timer {
 	if ahead {
 		w.must(w.healthy.Arm(w.Context(), timer))
 	}
+	e.Unarmed = false
 	w.must(w.healthy.Unserved(w.Context(), *e, chat.Event{Epoch: e.Epoch, At: w.now(), Type: chat.Nobody, Status: chat.Open, Routed: e.Routed,
 		By: chat.System, Decision: &assign.Decision{Nobody: assign.NobodyOnline, Step: e.Step}}))
 	return timer
@@ -346,6 +347,17 @@ func (w *world) breaksChat(id string) {
 	w.must(err)
 }
 
+// rewritesRules puts another document in the place of the rules, which no function does.
+func (w *world) rewritesRules(doc string) {
+	w.Helper()
+	_, err := serverstest.DynamoDB(w).UpdateItem(w.Context(), &dynamodb.UpdateItemInput{TableName: aws.String(w.tables["TeamTable"]),
+		Key:                       dynamo.Item{"pk": &types.AttributeValueMemberS{Value: "R"}, "sk": &types.AttributeValueMemberS{Value: "V#00000001"}},
+		UpdateExpression:          aws.String("SET doc = :doc"),
+		ExpressionAttributeValues: dynamo.Item{":doc": &types.AttributeValueMemberS{Value: doc}}})
+	w.must(err)
+	w.must(w.healthy.SaveSettings(w.Context(), seed.Settings)) // so that every instance loads it
+}
+
 // Each kind of loss is found by the next sweep; once it is made good, the sweep signals nothing.
 func TestTheSafetyNet(t *testing.T) {
 	t.Parallel()
@@ -357,6 +369,26 @@ func TestTheSafetyNet(t *testing.T) {
 		w.served("lost", support)
 		w.sweeps(sales + " lost") // it opens the step, and the net sees that it is not served
 		w.served("lost", sales)
+		w.sweeps()
+	})
+	t.Run("a step whose rules could not be loaded when nobody was found", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.opens("waits")
+		w.rewritesRules("not JSON")
+		e, err := w.healthy.Entry(t.Context(), "waits", support)
+		w.must(err)
+		e.Unarmed = true
+		w.must(w.healthy.Unserved(t.Context(), *e, chat.Event{Epoch: e.Epoch, At: w.now(), Type: chat.Nobody, Status: chat.Open, Routed: e.Routed,
+			By: chat.System, Decision: &assign.Decision{Nobody: assign.NobodyOnline}}))
+		for range 2 {
+			w.sweeps() // nobody could do anything about it
+		}
+		w.rewritesRules(inSteps)
+		w.sweeps(support + " waits")
+		w.served("waits", support)
+		w.sweeps(sales + " waits")
+		w.served("waits", sales)
 		w.sweeps()
 	})
 	t.Run("a Chat that came just now is not lost yet", func(t *testing.T) {

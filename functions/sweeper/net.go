@@ -140,7 +140,7 @@ func (s *sweeper) waiting(ctx context.Context, round *dynamo.Round, rules dynamo
 			continue
 		}
 		for _, e := range c.Entries {
-			if e.Because == "" || e.RulesVersion < rules.Version {
+			if e.Because == "" || e.RulesVersion < rules.Version || e.Unarmed && e.RulesVersion == rules.Version {
 				left.add(e.Pool, c.ID)
 			}
 		}

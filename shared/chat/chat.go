@@ -178,6 +178,7 @@ type Entry struct {
 	Message      Key           // the message that opened the Chat: rules that are saved later look at it again
 	Because      assign.Reason // why nobody could take it when the pool was last served; empty before that
 	Step         int           // of the rule, that opened this pool to the Chat; 0 is the first
+	Unarmed      bool          // beside Because: whether a step is ahead is not known, because its rules could not be loaded
 }
 
 // Previous is who had a Chat until it was closed, before it waited; nobody if it is new or a person passed it on.

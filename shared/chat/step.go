@@ -22,7 +22,7 @@ func (e Entry) Next(steps []assign.Step) (Timer, bool) {
 		return Timer{}, false
 	}
 	step := steps[e.Step]
-	e.Pool, e.Strategy, e.Because = step.Pool.String(), step.Strategy, ""
+	e.Pool, e.Strategy, e.Because, e.Unarmed = step.Pool.String(), step.Strategy, "", false
 	e.Step++
 	return Timer{Due: e.Since.Add(step.After), Entry: e}, true
 }

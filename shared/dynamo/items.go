@@ -219,19 +219,20 @@ type entryItem struct {
 	Message      []byte `dynamodbav:"me,omitempty"`
 	Because      string `dynamodbav:"be,omitempty"`
 	Step         int    `dynamodbav:"se,omitempty"`
+	Unarmed      bool   `dynamodbav:"ua,omitempty"`
 }
 
 func newEntryItem(e chat.Entry) entryItem {
 	return entryItem{PK: waitingPK(e.Pool), SK: waitingSK(e.Priority, e.Since, e.Chat), Chat: e.Chat, Epoch: e.Epoch,
 		Since: millis(e.Since), Priority: string(e.Priority), Strategy: string(e.Strategy), RuleID: e.RuleID, RuleName: e.RuleName,
-		Prefer: e.Prefer, Previous: e.Previous.Person, ClosedAt: millis(e.Previous.Until), RulesVersion: e.RulesVersion, Routed: e.Routed, Message: keyBytes(e.Message), Because: string(e.Because), Step: e.Step}
+		Prefer: e.Prefer, Previous: e.Previous.Person, ClosedAt: millis(e.Previous.Until), RulesVersion: e.RulesVersion, Routed: e.Routed, Message: keyBytes(e.Message), Because: string(e.Because), Step: e.Step, Unarmed: e.Unarmed}
 }
 
 func (it entryItem) entry() chat.Entry {
 	return chat.Entry{Chat: it.Chat, Pool: it.PK[len(waitingPrefix):], Priority: assign.Priority(it.Priority),
 		Since: fromMillis(it.Since), Strategy: assign.Strategy(it.Strategy), RuleID: it.RuleID, RuleName: it.RuleName,
 		Prefer: it.Prefer, Previous: chat.Previous{Person: it.Previous, Until: fromMillis(it.ClosedAt)}, RulesVersion: it.RulesVersion, Routed: it.Routed, Epoch: it.Epoch,
-		Message: keyOf(it.Message), Because: assign.Reason(it.Because), Step: it.Step}
+		Message: keyOf(it.Message), Because: assign.Reason(it.Because), Step: it.Step, Unarmed: it.Unarmed}
 }
 
 type personItem struct {

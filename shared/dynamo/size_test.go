@@ -98,7 +98,7 @@ func TestItemsStayWithinOneKilobyte(t *testing.T) {
 		"history of a direct opening":                         opening,
 		"a person":                                            newPersonItem(person, at),
 		"a waiting entry": newEntryItem(chat.Entry{Chat: id, Pool: c.Pools[0], Priority: assign.Normal, Since: at, Strategy: assign.LeastLoaded, RuleID: decision.RuleID, RuleName: decision.RuleName, RulesVersion: 1, Routed: 1, Epoch: 1, Message: c.LastIn,
-			Prefer: people[0].ID, Previous: chat.Previous{Person: people[0].ID, Until: at}, Because: assign.OnlineAtCapacity}),
+			Prefer: people[0].ID, Previous: chat.Previous{Person: people[0].ID, Until: at}, Because: assign.OnlineAtCapacity, Unarmed: true}),
 		"a text of 600 bytes":     newMessageItem(id, text),
 		"a reply of 600 bytes":    newMessageItem(id, reply),
 		"a known Idempotency-Key": onceItem{PK: oncePK(people[0].ID, strings.Repeat("k", 255)), SK: selfSK, Digest: make([]byte, 32), Message: reply.Key[:], Expires: at.Unix()},

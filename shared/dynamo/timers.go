@@ -20,6 +20,8 @@ import (
 //
 //   - The assigner arms the timer of an entry before it notes on the entry why nobody could take it, and arms only
 //     entries without that note. A crash in between arms again at the next serving, under the same key.
+//   - While the rules that an entry stands by can't be loaded, nobody knows which step is ahead. The note then says that
+//     none is armed; as soon as they can be loaded the sweeper has the pool served once more, and it is armed.
 //   - The step opens in one transaction: the pool is added to the Chat, the entry put, the step recorded, the timer
 //     deleted. Before it nothing happened and the next sweep finds the timer; after it everything has.
 //   - A timer that no longer applies is deleted on its own. A crash before that leaves it to the next sweep.

@@ -114,7 +114,7 @@ func (s *Store) Unlist(ctx context.Context, pool, token string) error {
 }
 
 // Unserved records why nobody could take a waiting Chat: in its history, once per reason, and on its waiting entry for
-// whoever looks at the pool. The entry is written last, so that a crash in between is made good by the next serving.
+// whoever looks at the pool, with whether its next step is armed. The entry is written last, so that a crash in between is made good by the next serving.
 // Neither write signals anybody. An entry that is gone meanwhile stays gone.
 func (s *Store) Unserved(ctx context.Context, e chat.Entry, event chat.Event) error {
 	it, err := newHistoryItem(e.Chat, event)
@@ -124,9 +124,14 @@ func (s *Store) Unserved(ctx context.Context, e chat.Entry, event chat.Event) er
 	if err := s.put(ctx, it, absent()); err != nil && !errors.Is(err, ErrRefused) {
 		return err
 	}
-	expr, err := expression.NewBuilder().
-		WithUpdate(expression.Set(name("be"), expression.Value(string(event.Decision.Nobody)))).
-		WithCondition(equals("rt", e.Routed)).Build()
+	u := &update{}
+	u.set("be", string(event.Decision.Nobody))
+	if e.Unarmed {
+		u.set("ua", true)
+	} else {
+		u.remove("ua")
+	}
+	expr, err := expression.NewBuilder().WithUpdate(u.b).WithCondition(equals("rt", e.Routed)).Build()
 	if err != nil {
 		return err
 	}
