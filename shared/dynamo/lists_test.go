@@ -367,7 +367,7 @@ func TestListOfOneMillisecond(t *testing.T) {
 }
 
 // Messages read by pages, in either direction and from any message on, are those of the Chat in WhatsApp's order, those of
-// one second in order of arrival; and those of a merged Chat are among them.
+// one second in order of arrival; and those of a merged Chat are among them. One that stands in two Chats comes once.
 func TestMessagesByPages(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -381,8 +381,12 @@ func TestMessagesByPages(t *testing.T) {
 			Text: fmt.Sprint(i), Arrived: s.clock.Add(time.Duration(i+1) * time.Minute)}
 		s.must(s.PutMessage(ctx, []string{"chat", "before"}[i%2], m))
 		all = append(all, m)
+		if i%3 > 0 { // a second delivery put it in another Chat, before or after
+			m.Arrived = s.clock.Add(time.Duration(30-i) * time.Minute)
+			s.must(s.PutMessage(ctx, []string{"before", "later"}[i%2], m))
+		}
 	}
-	c := chat.Chat{ID: "chat", From: []string{"before"}}
+	c := chat.Chat{ID: "chat", From: []string{"later", "before"}}
 	texts := func(messages []chat.Message) string {
 		var out []string
 		for _, m := range messages {

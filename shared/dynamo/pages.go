@@ -34,10 +34,10 @@ func (s *Store) MessagesAfter(ctx context.Context, c chat.Chat, k chat.Key, limi
 	return s.messages(ctx, c, k, limit, true)
 }
 
-// messages joins the Chat's own messages with those of the Chats that were merged into it; a message that stands in two of
-// them is shown once.
+// messages joins the Chat's own messages with those of the Chats that were merged into it. A message that stands in two of
+// them is shown once, in the place of the first: the second may have arrived at another time of its second.
 func (s *Store) messages(ctx context.Context, c chat.Chat, k chat.Key, limit int, forward bool) (MessagePage, error) {
-	parts := append([]string{c.ID}, c.From...)
+	parts := append([]string{c.ID}, slices.Sorted(slices.Values(c.From))...)
 	from, err := s.standing(ctx, parts, k)
 	if err != nil {
 		return MessagePage{}, err
@@ -50,10 +50,10 @@ func (s *Store) messages(ctx context.Context, c chat.Chat, k chat.Key, limit int
 			return MessagePage{}, err
 		}
 		for _, m := range some {
-			if !seen[m.Key] {
-				seen[m.Key] = true
+			if !seen[m.Key] && ahead(m, from, forward) {
 				all = append(all, m)
 			}
+			seen[m.Key] = true
 		}
 	}
 	slices.SortFunc(all, inOrder)
@@ -71,6 +71,11 @@ func inOrder(a, b chat.Message) int {
 	return cmp.Or(a.Key.Time().Compare(b.Key.Time()), a.Arrived.Compare(b.Arrived), cmp.Compare(a.Key.String(), b.Key.String()))
 }
 
+// ahead reports whether a message comes behind the one that a page begins from, in the page's direction.
+func ahead(m chat.Message, from *chat.Message, forward bool) bool {
+	return from == nil || forward && inOrder(m, *from) > 0 || !forward && inOrder(m, *from) < 0
+}
+
 // standing is the message from which a page begins. Where it stands within its second only its arrival tells; one that does
 // not exist stands before all others of its second. nil for a zero key.
 func (s *Store) standing(ctx context.Context, parts []string, k chat.Key) (*chat.Message, error) {
@@ -86,8 +91,8 @@ func (s *Store) standing(ctx context.Context, parts []string, k chat.Key) (*chat
 	return &chat.Message{Key: k}, nil
 }
 
-// secondsOf reads the next n messages of one Chat from a message on, or a few more: it always reads a second to its end,
-// because within one they are not stored in order.
+// secondsOf reads the messages of one Chat in the second from which a page begins, and the next n of other seconds, or a few
+// more: it always reads a second to its end, because within one they are not stored in order.
 func (s *Store) secondsOf(ctx context.Context, chatID string, from *chat.Message, n int, forward bool) ([]chat.Message, error) {
 	low, high := messagePrefix, messagePrefix+"~" // comes after every key
 	switch {
@@ -102,6 +107,7 @@ func (s *Store) secondsOf(ctx context.Context, chatID string, from *chat.Message
 		KeyConditionExpression:    aws.String("pk = :pk AND sk BETWEEN :low AND :high"),
 		ExpressionAttributeValues: Item{":pk": str(chatPK(chatID)), ":low": str(low), ":high": str(high)}}
 	var found []chat.Message
+	others, full := 0, time.Time{} // how many are not of the first second, and the second of the last one that is wanted
 	for {
 		out, err := s.db.Query(ctx, in)
 		if err != nil {
@@ -118,11 +124,14 @@ func (s *Store) secondsOf(ctx context.Context, chatID string, from *chat.Message
 				return nil, err
 			}
 			last = m.Key.Time()
-			if from == nil || forward && inOrder(m, *from) > 0 || !forward && inOrder(m, *from) < 0 {
-				found = append(found, m)
+			found = append(found, m)
+			if from == nil || !last.Equal(from.Key.Time()) {
+				if others++; others == n {
+					full = last
+				}
 			}
 		}
-		if out.LastEvaluatedKey == nil || len(found) > n && !found[n-1].Key.Time().Equal(last) {
+		if out.LastEvaluatedKey == nil || others > n && !full.Equal(last) {
 			return found, nil
 		}
 		in.ExclusiveStartKey = out.LastEvaluatedKey
