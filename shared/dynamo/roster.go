@@ -59,11 +59,29 @@ type Roster struct {
 
 	// Everything that was committed before known is here. While a reading of everybody is on its way, known is when it
 	// began, and behind where its next page begins.
-	known  time.Time
+	known  moment
 	whole  bool
 	behind Item
 
+	turns int64 // of the last moment
+
 	reading sync.Mutex // held while a page of everybody is read, so that callers who come together read it once
+}
+
+// moment is when a reading of the roster, or a call that wants one, began. Turn tells which of two began later; a clock does
+// not tell it of two in one millisecond, and may be set back. At is for what the index is asked alone.
+type moment struct {
+	turn int64
+	at   time.Time
+}
+
+func (m moment) after(other moment) bool { return m.turn > other.turn }
+
+func (r *Roster) begins() moment {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.turns++
+	return moment{r.turns, Now()}
 }
 
 // overlap is how much earlier than the last call the index is asked. changedAt is the clock of the writer when it
@@ -88,7 +106,7 @@ func (s *Store) Roster(ctx context.Context) (*Roster, error) {
 // one page. Then it has read one page more, so that sooner or later everybody is in memory.
 func (s *Store) RosterAtHand(ctx context.Context) (*Roster, error) {
 	r := &s.roster
-	began := Now()
+	began := r.begins()
 	for {
 		known, whole := r.state()
 		if !whole {
@@ -97,11 +115,15 @@ func (s *Store) RosterAtHand(ctx context.Context) (*Roster, error) {
 			}
 			continue
 		}
-		if !known.Before(began) {
+		if known.after(began) {
 			return r, nil // read in full, or brought up to date, by somebody who began later
 		}
-		asked := Now()
-		changed, err := s.changedSince(ctx, known.Add(-overlap))
+		asked := r.begins()
+		if asked.at.Before(known.at) {
+			r.forget(known) // the clock was set back: nobody knows what to ask for
+			continue
+		}
+		changed, err := s.changedSince(ctx, known.at.Add(-overlap))
 		if err != nil {
 			return nil, err
 		}
@@ -126,7 +148,7 @@ func (s *Store) nextPage(ctx context.Context) (bool, error) {
 	if _, whole := r.state(); whole {
 		return true, nil // read by another, while this call waited
 	}
-	began, in := Now(), s.partition(s.team, peoplePK)
+	began, in := r.begins(), s.partition(s.team, peoplePK)
 	in.ExclusiveStartKey = r.next()
 	out, err := s.db.Query(ctx, in)
 	if err != nil {
@@ -218,7 +240,7 @@ func (r *Roster) Edition() int64 {
 	return r.edition
 }
 
-func (r *Roster) state() (known time.Time, whole bool) {
+func (r *Roster) state() (known moment, whole bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.known, r.whole
@@ -297,20 +319,20 @@ func (r *Roster) assigned(a chat.Auto) {
 	r.edition++
 }
 
-func (r *Roster) knows(until time.Time) {
+func (r *Roster) knows(until moment) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if until.After(r.known) {
+	if until.after(r.known) {
 		r.known = until
 	}
 }
 
 // forget begins a reading of everybody, unless somebody did so since the roster was seen to be known until then. What
 // stands here stays until it is replaced.
-func (r *Roster) forget(known time.Time) {
+func (r *Roster) forget(known moment) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.known.Equal(known) {
+	if r.known.turn == known.turn {
 		r.whole, r.behind = false, nil
 	}
 }
@@ -322,7 +344,7 @@ func (r *Roster) next() Item {
 }
 
 // turned notes that a page was read, and reports whether it was the last one.
-func (r *Roster) turned(began time.Time, first bool, behind Item) bool {
+func (r *Roster) turned(began moment, first bool, behind Item) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if first {

@@ -248,6 +248,57 @@ func TestRosterSeesWhoeverGetsFree(t *testing.T) {
 	}
 }
 
+// A clock that was set back lets an instance neither answer from memory nor ask the index for what is yet to come: it reads
+// everybody once, and from then on goes by the clock as it is.
+func TestRosterWhenTheClockIsSetBack(t *testing.T) {
+	t.Parallel()
+	s := newRosterStage(t, 3)
+	r := &reads{}
+	warm := s.instance(r.add)
+	s.current(warm)
+	warm.roster.known.at = Now().Add(time.Hour) // it was read by a clock that has been set back since
+	for _, limit := range []int{6, 7} {
+		s.edits(0, Now(), func(p *team.Person) { p.Limit = limit })
+		if got := s.current(warm)[rosterPerson(0).ID].Limit; got != limit {
+			t.Errorf("the limit is %d, want %d", got, limit)
+		}
+	}
+	if requests, _ := r.of(func() { s.current(warm) }); requests != 1 {
+		t.Errorf("when nobody has changed, it makes %d requests", requests)
+	}
+}
+
+// A reading counts for those who ask before it begins, and for nobody else: not for whoever asks in the same millisecond.
+func TestWhoseReadingCounts(t *testing.T) {
+	t.Parallel()
+	s := newRosterStage(t, 3)
+	r := &reads{}
+	warm := s.instance(r.add)
+	s.current(warm)
+	first := warm.roster.begins()
+	second := warm.roster.begins()
+	second.at = first.at
+	warm.roster.knows(second)
+	if known, _ := warm.roster.state(); !known.after(first) || known.after(second) {
+		t.Errorf("%+v counts, or not, for %+v", known, first)
+	}
+	warm.roster.knows(first)
+	if known, _ := warm.roster.state(); known != second {
+		t.Errorf("one that began earlier and ended later made it %+v", known)
+	}
+	warm.roster.forget(first)
+	if _, whole := warm.roster.state(); !whole {
+		t.Error("forgotten, though it was brought up to date meanwhile")
+	}
+	third := warm.roster.begins()
+	third.at = Now().Add(time.Hour)
+	warm.roster.knows(third)
+	warm.roster.knows(warm.roster.begins()) // by a clock that was set back
+	if known, _ := warm.roster.state(); !known.after(third) || !known.at.Before(third.at) {
+		t.Errorf("the last reading left %+v", known)
+	}
+}
+
 // waiting makes a Chat that waits for the pool.
 func (s *rosterStage) waiting(n int) chat.Chat {
 	s.Helper()
