@@ -60,7 +60,7 @@ type Server struct {
 }
 
 const (
-	startDeadline = 30 * time.Second // a cold Java on a busy machine; 2 seconds are usual
+	startDeadline = 2 * time.Minute // a cold Java on a busy machine; 2 seconds are usual
 	stopGrace     = 5 * time.Second
 )
 
