@@ -236,7 +236,11 @@ func (w *world) count(name string, times int, do func() error) error {
 	if o.LogBytes, err = w.logs.take(); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	for _, c := range by {
+	for call, c := range by {
+		if call.By == sweeper && name != idleMinute { // the minute's sweep came in between: it is counted by itself
+			delete(by, call)
+			continue
+		}
 		if c.Queue > 0 {
 			o.Sends, o.Queued = o.Sends+c.Queue, o.Queued+c.Messages
 			continue
@@ -365,6 +369,12 @@ func (l *logs) take() (int, error) {
 	return n, nil
 }
 
+// idleMinute is one with a sweep and nothing else.
+const (
+	idleMinute = "a minute in which nothing happens"
+	sweeper    = "SweeperFunction"
+)
+
 // idleMinute counts a run of the functions on a schedule, if template.yaml has any.
 func (w *world) idleMinute() (operation, error) {
 	runs := false
@@ -375,7 +385,7 @@ func (w *world) idleMinute() (operation, error) {
 		return operation{Times: 1}, nil
 	}
 	begun := time.Now()
-	err := w.count("a minute in which nothing happens", 1, func() error {
+	err := w.count(idleMinute, 1, func() error {
 		return w.eventually("the schedule has run", func() (bool, error) { return w.meter.Latest().After(begun), nil })
 	})
 	if err != nil {
