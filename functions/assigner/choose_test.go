@@ -11,7 +11,6 @@ import (
 	"chatkeeper/shared/chat"
 	"chatkeeper/shared/dynamo"
 	"chatkeeper/shared/queue"
-	"chatkeeper/shared/team"
 )
 
 // instance is another process of the assigner over the same tables, with a roster of its own.
@@ -26,11 +25,7 @@ func (w *world) instance() *world {
 // is chosen is read again.
 func TestRoundRobinOverTwoInstances(t *testing.T) {
 	t.Parallel()
-	var people []team.Person
-	for i := range 5 {
-		people = append(people, agent(fmt.Sprintf("agent%d", i), 0))
-	}
-	w := newWorld(t, people...)
+	w := newWorld(t, agents(5, 0)...)
 	w.saveRules(everyoneInTurn)
 	both := []*world{w, w.instance()}
 	var order []string
@@ -51,11 +46,7 @@ func TestRoundRobinOverTwoInstances(t *testing.T) {
 // I3 with two instances whose pools share people: nobody gets more than their capacity, and all of it is used.
 func TestCapacityOverTwoInstances(t *testing.T) {
 	t.Parallel()
-	var people []team.Person
-	for i := range 5 {
-		people = append(people, agent(fmt.Sprintf("agent%d", i), 6, "support", "sales"))
-	}
-	w := newWorld(t, people...)
+	w := newWorld(t, agents(5, 6, "support", "sales")...)
 	w.saveRules(`{"rules": [{"id": "sales", "name": "Sales", "enabled": true, "when": {"field": "text", "contains": ["price"]},
 		"to": [{"team": "sales", "strategy": "least_loaded"}]}], "otherwise": {"to": [{"team": "support", "strategy": "round_robin"}]}}`)
 	w.nobodyAround(func() {

@@ -153,11 +153,7 @@ func (w *world) bothAtWork() {
 // I2, I3, I6: the fast path on two instances and the serving of two pools reach for the same people at once.
 func TestDirectAndPoolsAtOnce(t *testing.T) {
 	t.Parallel()
-	var people []team.Person
-	for i := range 6 {
-		people = append(people, agent(fmt.Sprintf("agent%d", i), 8, "support", "sales"))
-	}
-	w := newWorld(t, people...)
+	w := newWorld(t, agents(6, 8, "support", "sales")...)
 	w.saveRules(twoPools("round_robin", "least_loaded"))
 	w.bothAtWork()
 	for _, p := range w.checkedAfterRace(time.Second).People {
@@ -171,11 +167,7 @@ func TestDirectAndPoolsAtOnce(t *testing.T) {
 // others have had theirs.
 func TestRoundRobinIsExactWithBothAtWork(t *testing.T) {
 	t.Parallel()
-	var people []team.Person
-	for i := range 6 {
-		people = append(people, agent(fmt.Sprintf("agent%d", i), 0, "support", "sales"))
-	}
-	w := newWorld(t, people...)
+	w := newWorld(t, agents(6, 0, "support", "sales")...)
 	w.saveRules(twoPools("round_robin", "round_robin"))
 	w.bothAtWork()
 	s := w.checkedAfterRace(time.Second)

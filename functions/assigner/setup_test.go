@@ -70,6 +70,14 @@ func agent(id string, capacity int, teams ...string) team.Person {
 	return p
 }
 
+// agents are n of them: agent0, agent1 and so on.
+func agents(n, capacity int, teams ...string) (all []team.Person) {
+	for i := range n {
+		all = append(all, agent(fmt.Sprint("agent", i), capacity, teams...))
+	}
+	return all
+}
+
 func (w *world) must(err error) {
 	w.Helper()
 	if err != nil {

@@ -432,11 +432,7 @@ func TestLeftOut(t *testing.T) {
 // Where nothing works it is nobody's fault but ours: everything stays, and it ends.
 func TestNothingWorks(t *testing.T) {
 	t.Parallel()
-	var people []team.Person
-	for i := range 12 {
-		people = append(people, agent(fmt.Sprint("agent", i), 0, "support"))
-	}
-	w := newWorld(t, people...)
+	w := newWorld(t, agents(12, 0, "support")...)
 	w.nobodyAround(func() { w.customers(4) })
 	w.spoils(func(*types.Update) bool { return true })
 	if err := w.serve(t.Context(), queue.Signal{Pool: support}); !errors.Is(err, errStuck) {

@@ -107,7 +107,7 @@ func (s *Store) place(ctx context.Context, c chat.Chat, now time.Time) (chat.Pla
 	}
 	placed := c.Place(m, f.Rules, f.Version, f.Settings, now)
 	if waits != nil {
-		placed = placed.After(waits.Previous, waits.Since)
+		placed = placed.After(waits.Previous, c.OpenedAt) // it may have waited for longer, in another Chat
 	}
 	return placed, nil
 }

@@ -25,7 +25,7 @@ func (s *Store) Reroute(ctx context.Context, e chat.Entry, f InForce, now time.T
 		if routed = c.Waiting() && c.RulesVersion < f.Version && slices.Contains(c.Pools, e.Pool); !routed {
 			return nil, nil
 		}
-		change := c.Rerouted(now, c.Place(*m, f.Rules, f.Version, f.Settings, now).After(e.Previous, c.WaitingSince))
+		change := c.Rerouted(now, c.Place(*m, f.Rules, f.Version, f.Settings, now).After(e.Previous, c.OpenedAt))
 		return &change, nil
 	})
 	if errors.Is(err, ErrNoChat) {

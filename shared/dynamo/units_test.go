@@ -16,16 +16,27 @@ import (
 	"chatkeeper/shared/team"
 )
 
+// counted is a store whose requests are counted.
+func counted(t *testing.T) (*Store, *units.Meter) {
+	t.Helper()
+	tables, db := serverstest.Tables(t), serverstest.DynamoDB(t)
+	m := units.New(db)
+	client := dynamodb.New(db.Options(), func(o *dynamodb.Options) {
+		o.HTTPClient = &http.Client{Transport: m.By("test", http.DefaultTransport)}
+	})
+	return New(client, tables["ChatsTable"], tables["TeamTable"]), m
+}
+
+// large is a person with everything as large as it may be.
+func large(id string) team.Person {
+	return team.Person{ID: id, Name: strings.Repeat("n", 60), Email: id + strings.Repeat("e", 60) + "@example.com", Role: team.Agent, Active: true,
+		Availability: team.Online, Limit: team.NoLimit, Weight: 1, Teams: []string{"customer-support", "arabic"}, Languages: []string{"ar", "en"}}
+}
+
 // The budgets of what people do, with everything as large as it may be (a note is not counted).
 func TestWriteUnits(t *testing.T) {
 	t.Parallel()
-	tables := serverstest.Tables(t)
-	db := serverstest.DynamoDB(t)
-	m := units.New(db)
-	counted := dynamodb.New(db.Options(), func(o *dynamodb.Options) {
-		o.HTTPClient = &http.Client{Transport: m.By("test", http.DefaultTransport)}
-	})
-	s := New(counted, tables["ChatsTable"], tables["TeamTable"])
+	s, m := counted(t)
 	ctx, now := t.Context(), Now()
 	must := func(err error) {
 		t.Helper()
@@ -34,8 +45,7 @@ func TestWriteUnits(t *testing.T) {
 		}
 	}
 	for _, id := range []string{"alex", "amira", "bruno"} {
-		p := team.Person{ID: id, Name: strings.Repeat("n", 60), Email: id + strings.Repeat("e", 60) + "@example.com", Role: team.Agent, Active: true,
-			Availability: team.Online, Limit: team.NoLimit, Weight: 1, Teams: []string{"customer-support", "arabic"}, Languages: []string{"ar", "en"}}
+		p := large(id)
 		if id == "alex" {
 			p.Role = team.Admin
 		}
@@ -117,13 +127,7 @@ func TestWriteUnits(t *testing.T) {
 // the refused update of the ordinary path.
 func TestWriteUnitsOfOpening(t *testing.T) {
 	t.Parallel()
-	tables := serverstest.Tables(t)
-	db := serverstest.DynamoDB(t)
-	m := units.New(db)
-	counted := dynamodb.New(db.Options(), func(o *dynamodb.Options) {
-		o.HTTPClient = &http.Client{Transport: m.By("test", http.DefaultTransport)}
-	})
-	s := New(counted, tables["ChatsTable"], tables["TeamTable"])
+	s, m := counted(t)
 	ctx, now := t.Context(), Now()
 	must := func(err error) {
 		t.Helper()
@@ -132,8 +136,7 @@ func TestWriteUnitsOfOpening(t *testing.T) {
 		}
 	}
 	for _, id := range []string{"amira", "bruno"} {
-		must(s.AddPerson(ctx, team.Person{ID: id, Name: strings.Repeat("n", 60), Email: id + strings.Repeat("e", 60) + "@example.com", Role: team.Agent, Active: true,
-			Availability: team.Online, Limit: team.NoLimit, Weight: 1, Teams: []string{"customer-support", "arabic"}, Languages: []string{"ar", "en"}}, now.Add(-time.Hour)))
+		must(s.AddPerson(ctx, large(id), now.Add(-time.Hour)))
 	}
 	secret := chat.Secret("s")
 	c := chat.Chat{ID: secret.UserAddress("100000000000001", "US.13491208655302741918"), Number: "100000000000001",
@@ -178,13 +181,7 @@ func TestWriteUnitsOfOpening(t *testing.T) {
 // other or begins with the one that goes on: a load, waiting entries.
 func TestWriteUnitsOfMerging(t *testing.T) {
 	t.Parallel()
-	tables := serverstest.Tables(t)
-	db := serverstest.DynamoDB(t)
-	m := units.New(db)
-	counted := dynamodb.New(db.Options(), func(o *dynamodb.Options) {
-		o.HTTPClient = &http.Client{Transport: m.By("test", http.DefaultTransport)}
-	})
-	s := New(counted, tables["ChatsTable"], tables["TeamTable"])
+	s, m := counted(t)
 	ctx, now, secret := t.Context(), Now(), chat.Secret("s")
 	must := func(err error) {
 		t.Helper()
@@ -193,8 +190,7 @@ func TestWriteUnitsOfMerging(t *testing.T) {
 		}
 	}
 	for _, id := range []string{"amira", "bruno"} {
-		must(s.AddPerson(ctx, team.Person{ID: id, Name: strings.Repeat("n", 60), Email: id + strings.Repeat("e", 60) + "@example.com", Role: team.Agent, Active: true,
-			Availability: team.Online, Limit: team.NoLimit, Weight: 1, Teams: []string{"customer-support", "arabic"}, Languages: []string{"ar", "en"}}, now.Add(-time.Hour)))
+		must(s.AddPerson(ctx, large(id), now.Add(-time.Hour)))
 	}
 	const number = "100000000000001"
 	opens := func(id string, customer chat.Customer, minute int, state string) chat.Chat {
