@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go/middleware"
 
+	"chatkeeper/infra/costs/units"
 	"chatkeeper/infra/local/servers/serverstest"
 	"chatkeeper/shared/assign"
 	"chatkeeper/shared/chat"
@@ -103,7 +104,7 @@ func newRosterStage(t *testing.T, people int) *rosterStage {
 // rosterPerson has 300 bytes, as people do.
 func rosterPerson(i int) team.Person {
 	id := fmt.Sprintf("person-%05d", i)
-	return team.Person{ID: id, Name: "Somebody with a Name " + id, Email: id + "@customer-support.example.com", Role: team.Agent, Active: true,
+	return team.Person{ID: id, Name: "Somebody with a Name " + id, Email: "somebody.with.a.name.that.is.rather.long." + id + "@customer-support.example.com", Role: team.Agent, Active: true,
 		Availability: team.Online, Limit: 5, Weight: 1, Teams: []string{"customer-support"}, Languages: []string{"en", "es"}}
 }
 
@@ -296,6 +297,31 @@ func TestWhoseReadingCounts(t *testing.T) {
 	warm.roster.knows(warm.roster.begins()) // by a clock that was set back
 	if known, _ := warm.roster.state(); !known.after(third) || !known.at.Before(third.at) {
 		t.Errorf("the last reading left %+v", known)
+	}
+}
+
+// What the comment of Roster, and the README, say of a cold instance, by AWS's published rules: a page has 1 MB, a unit of a
+// strongly consistent read 4 KB. The local server's pages are a little smaller.
+func TestUnitsOfAColdRoster(t *testing.T) {
+	t.Parallel()
+	pages, total, page := 1, 0, 0
+	rounded := func(bytes int) int { return (bytes + 4095) / 4096 }
+	for i := range 10_000 {
+		item, err := marshal(newPersonItem(rosterPerson(i), Now()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := units.Size(item)
+		if n < 295 || n > 300 {
+			t.Fatalf("a person has %d bytes", n)
+		}
+		if page+n > 1<<20 {
+			pages, total, page = pages+1, total+rounded(page), 0
+		}
+		page += n
+	}
+	if total += rounded(page); pages != 3 || total < 720 || total > 733 {
+		t.Errorf("%d requests, %d units", pages, total)
 	}
 }
 
