@@ -85,7 +85,7 @@ type ending struct {
 	err        error
 }
 
-// maxOperations is several times what any run needs. Whoever goes round in circles ends here.
+// maxOperations is several times what any phase needs. Whoever goes round in circles ends here.
 const maxOperations = 3000
 
 // tell runs the phases one after the other, each until nothing can move any more.
@@ -106,6 +106,7 @@ func (r *run) tell(phases []phase, counting bool) error {
 }
 
 func (r *run) untilQuiet() error {
+	most := r.operations + maxOperations
 	for r.failure == nil {
 		if err := r.settle(); err != nil {
 			return err
@@ -121,7 +122,7 @@ func (r *run) untilQuiet() error {
 		default:
 			next[r.random.IntN(len(next))]()
 		}
-		if r.operations > maxOperations {
+		if r.operations > most {
 			return fmt.Errorf("nothing comes to an end: %d operations", r.operations)
 		}
 	}

@@ -8,9 +8,10 @@
 // DynamoDB's rules, because no server of theirs can be made to do all that on demand.
 //
 // After every run all invariants hold, everything acknowledged is stored once, and no Chat waits that somebody could take.
-// No sweep makes that good: the sweeper runs only in the scenarios with a step that is due (step-… and merge-vs-step), beside
-// what else happens there, because steps open in it; and where the requests of a sweep over a saturated pool are counted. In
-// the former it may also signal a pool that is listed while somebody is free; Chats it leaves alone, none waits two minutes.
+// No sweep makes that good: the sweeper runs only where steps are due, because it opens them, and where a sweep's requests are
+// counted; what its net signals goes nowhere.
+//
+// Beside the scenarios, which are small and searched thoroughly, there are long stories drawn at random (random_test.go).
 package search
 
 import (
