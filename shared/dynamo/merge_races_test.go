@@ -92,6 +92,8 @@ func TestMergeHoldsOneByOne(t *testing.T) {
 			func(_ ids, c chat.Chat) bool { return len(c.Unread) <= chat.MaxUnread && !c.More.IsZero() }},
 		{"one more beyond the survivor's marks", func(l ids) { s.crowds(l.id, chat.MaxUnread-1) }, func(l ids) { says(l.id, s.arrival(l.id, 5)) },
 			func(_ ids, c chat.Chat) bool { return c.More == s.key(5) }},
+		{"somebody makes room in the survivor", func(l ids) { gives(l.id); s.crowds(l.id, chat.MaxUnread-1) }, func(l ids) { reads(l.id, 4) },
+			func(_ ids, c chat.Chat) bool { return c.More.IsZero() && len(c.Unread) == chat.MaxUnread }},
 		{"another user id of the survivor", nil, func(l ids) { renews(l.id) }, func(l ids, c chat.Chat) bool { return c.Customer.UserID == "new "+l.id }},
 		{"another user id of the other", func(l ids) { s.forgets(l.id) }, func(l ids) { renews(l.other) }, func(l ids, c chat.Chat) bool { return c.Customer.UserID == "new "+l.other }},
 		{"a user id of the survivor", func(l ids) { s.forgets(l.id) }, func(l ids) { user(l.id) }, func(l ids, c chat.Chat) bool { return c.Customer.UserID == "linked "+l.id }},
