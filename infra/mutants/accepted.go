@@ -32,6 +32,8 @@ var accepted = []struct {
 		"an attempt that put the Message put the client's key too"},
 	{regexp.MustCompile(`^Update C 0: Update C 0 if st <> merged$`),
 		"the Chat is the reader's, and a merged one is nobody's"},
+	{regexp.MustCompile(`^merged: Update C 0 that is merged if li = \?$`),
+		"whoever moves the last message of an open Chat forward moves the preview (pv) to it; of a closed one, the epoch"},
 	{regexp.MustCompile(`^created: Put C M if `),
 		"a Chat that is not there has no Messages: Chats are never deleted"},
 	{regexp.MustCompile(`^ConditionCheck C 0, (ConditionCheck C M, )?Put C M: ConditionCheck C 0 if \(attribute_not_exists \((ur|mo)\)\) OR `),

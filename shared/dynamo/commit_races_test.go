@@ -256,6 +256,8 @@ func TestOpeningHoldsWhileAsRead(t *testing.T) {
 		{"the message is stored half way first", opens, func(l line) { stores(l, l.from) }, func(c chat.Chat) bool { return c.Status == chat.Closed }},
 		{"its Assignee opens it first", opens, func(l line) { s.must(s.sets(s.store, l.id, "amira", chat.Open, chat.Key{})) },
 			func(c chat.Chat) bool { return c.Owner == "amira" && c.Status == chat.Open }},
+		{"it is given to somebody else first", opensAgain, func(l line) { s.must(s.gives(s.store, l.id, "alex", "bruno", "")) },
+			func(c chat.Chat) bool { return c.Owner == "bruno" && c.Status == chat.Closed }},
 		{"another message opens it first", opensAgain, func(l line) { s.comes(l.user, 5) }, func(c chat.Chat) bool { return c.Waiting() }},
 	} {
 		user := fmt.Sprint("US.", i)

@@ -39,8 +39,9 @@ func TestMergeHoldsOneByOne(t *testing.T) {
 		c := s.chat(id)
 		s.must(s.store.Commit(ctx, c.Rerouted(dynamo.Now(), c.Place(s.arrival(id, 0).Message, s.rules, c.RulesVersion+1, team.Settings{}, dynamo.Now()))))
 	}
+	alias := func(id string, n int) string { return fmt.Sprint("phone ", n, id) }
 	phone := func(id string, n int) {
-		s.must(s.store.Link(ctx, s.chat(id), chat.Link{Address: fmt.Sprint("phone ", n, id), Since: s.key(n)}, chat.Identities{Phone: fmt.Sprint(n, id)}))
+		s.must(s.store.Link(ctx, s.chat(id), chat.Link{Address: alias(id, n), Since: s.key(n)}, chat.Identities{Phone: fmt.Sprint(n, id)}))
 	}
 	user := func(id string) {
 		s.must(s.store.Link(ctx, s.chat(id), chat.Link{Address: "user " + id, Since: s.key(1)}, chat.Identities{UserID: "linked " + id}))
@@ -102,6 +103,10 @@ func TestMergeHoldsOneByOne(t *testing.T) {
 		{"a phone number of the other", nil, func(l ids) { phone(l.other, 1) }, func(l ids, c chat.Chat) bool { return c.Customer.Phone == "1"+l.other }},
 		{"a newer phone number of the survivor", func(l ids) { phone(l.id, 1); phone(l.other, 2) }, func(l ids) { phone(l.id, 3) }, func(l ids, c chat.Chat) bool { return c.Customer.Phone == "3"+l.id }},
 		{"a newer phone number of the other", func(l ids) { phone(l.other, 1) }, func(l ids) { phone(l.other, 2) }, func(l ids, c chat.Chat) bool { return c.Customer.Phone == "2"+l.other }},
+		{"an alias of the other becomes a third's", func(l ids) { phone(l.other, 1); phone(l.other, 2) }, func(l ids) {
+			third := s.chat(s.comes(l.user+".third", 2))
+			s.must(s.store.MovePhone(ctx, chat.Link{Address: alias(l.other, 1), Since: s.key(3)}, s.chat(l.other), third, "1"+l.other))
+		}, func(l ids, c chat.Chat) bool { return s.leads(alias(l.other, 1)) != c.ID }},
 		{"the other's name changes", func(l ids) { gives(l.id, l.other); edits(l.other, chat.Edit{Name: "Zoe", Language: "ar"}) },
 			func(l ids) { edits(l.other, chat.Edit{Name: "Zoë", Language: "ar"}) }, func(_ ids, c chat.Chat) bool { return c.Customer.Name == "Zoë" }},
 		{"the other's tags change", func(l ids) { gives(l.id, l.other); edits(l.other, chat.Edit{Tags: []string{"vip"}, Language: "ar"}) },
@@ -131,7 +136,7 @@ func TestMergeHoldsOneByOne(t *testing.T) {
 		}
 		a, b := s.chat(l.other), s.chat(l.id)
 		row.between(l)
-		if _, err := s.store.Merge(ctx, a, b, "", nil, dynamo.Now()); !errors.Is(err, dynamo.ErrRefused) {
+		if _, err := s.store.Merge(ctx, a, b, "", []string{alias(l.other, 1)}, dynamo.Now()); !errors.Is(err, dynamo.ErrRefused) {
 			t.Errorf("%s: merged as it was before (%v)", row.what, err)
 			continue
 		}
