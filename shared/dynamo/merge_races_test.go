@@ -135,8 +135,8 @@ func TestMergeHoldsOneByOne(t *testing.T) {
 			row.before(l)
 		}
 		a, b := s.chat(l.other), s.chat(l.id)
-		row.between(l)
-		if _, err := s.store.Merge(ctx, a, b, "", []string{alias(l.other, 1)}, dynamo.Now()); !errors.Is(err, dynamo.ErrRefused) {
+		store := s.between(func() { row.between(l) })
+		if _, err := store.Merge(ctx, a, b, "", []string{alias(l.other, 1)}, dynamo.Now()); !errors.Is(err, dynamo.ErrRefused) {
 			t.Errorf("%s: merged as it was before (%v)", row.what, err)
 			continue
 		}
