@@ -13,12 +13,12 @@ import (
 // whose Chat or Message can't be read, one whose Chat does not wait by it. Each is one transaction; a crash before it
 // leaves the entry to the next serving. The message of the log line is what the alarm in template.yaml looks for.
 //
-// One whose assignment panics, or is a write that DynamoDB never takes, is passed over first, because the fault may be the
-// person's, or this function's, and then all entries would go. It is set aside when the same person was given one behind it
-// in the same serving: so neither the person nor the function is to blame. A person with whom two fail is left out, and the
-// two are tried again. When nothing else is left, or after many failures, the serving ends with a log line that the same
-// alarm looks for, and the signal is forgotten: to try it again would keep the pool from those who come next, and the
-// sweeper signals the pool every minute as long as somebody is left behind. Every other failure is the invocation's.
+// One whose assignment panics, or is a write that DynamoDB never takes, may not be to blame: it may be the person, or this
+// function, and then all entries would go. So it is tried again, then with another person, and then passed over. Who fails with a Chat
+// that somebody else is given is left out of the serving. Who is given a Chat is not to blame for those that failed with
+// them before: these are tried again, and set aside if they fail again with such a person. When nothing is left to try, or
+// nothing worked for long, all counts as if nobody could take a Chat, and a log line that the same alarm looks for says so.
+// Every other failure is the invocation's.
 
 // setAsideStray is for an entry that was read before its Chat, which did not wait by it. Nearly always the entry is gone by
 // now and the answer is [dynamo.ErrRefused]: begin again.
@@ -30,76 +30,81 @@ func (s *serving) setAsideStray(ctx context.Context, e chat.Entry) error {
 	return err
 }
 
-// stuck is an entry whose assignment failed in a way that no repetition mends.
-type stuck struct {
-	entry   chat.Entry
-	person  string
-	because error
+// trouble is what a serving knows of an entry whose assignment failed in a way that no repetition mends.
+type trouble struct {
+	with   map[string]error // people
+	tries  int
+	passed bool // over
 }
 
-// mostStuck is how many such failures in a row one serving puts up with.
-const mostStuck = 10
-
-// errStuck: Chats wait, and what keeps them from being given to somebody is for people to mend.
-var errStuck = errors.New("chats that can't be given to anybody")
+const (
+	mostWith   = 2  // people with whom an entry is tried before it is passed over
+	mostFailed = 10 // failures in a row that one serving puts up with
+)
 
 func isPermanent(err error) bool {
 	return errors.Is(err, dynamo.ErrInvalid) || errors.Is(err, errPanic)
 }
 
-// head is the first entry that is not stuck. There are fewer stuck ones than a page has.
-func (s *serving) head(page dynamo.Page) (chat.Entry, error) {
-	var failed error
-	for _, e := range page.Entries {
-		one, is := s.stuck[e.Chat]
-		if !is {
-			return e, nil
+// head is the first entry that was not passed over. If too many failed, there is none.
+func (s *serving) head(entries []chat.Entry) (chat.Entry, bool) {
+	for _, e := range entries {
+		if t := s.trouble[e.Chat]; s.failed < mostFailed && (t == nil || !t.passed) {
+			return e, true
 		}
-		failed = errors.Join(failed, one.because)
 	}
-	return chat.Entry{}, errors.Join(errStuck, failed)
+	return chat.Entry{}, false
 }
 
-// passOver notes that an entry could not be given to a person.
-func (s *serving) passOver(ctx context.Context, e chat.Entry, person string, because error) error {
-	if s.failures++; s.failures == mostStuck {
-		return errors.Join(errStuck, because)
+// failedWith notes that an entry could not be given to a person. If they were given another before, and it failed before,
+// it is to blame.
+func (s *serving) failedWith(ctx context.Context, e chat.Entry, person string, because error) error {
+	s.failed++
+	t := s.trouble[e.Chat]
+	if t == nil {
+		t = &trouble{with: map[string]error{}}
+		s.trouble[e.Chat] = t
 	}
-	if s.stuck == nil {
-		s.stuck, s.leftOut = map[string]stuck{}, map[string]bool{}
+	if t.tries++; t.tries == 1 {
+		return nil // once more: what passes by itself costs nobody their place
 	}
-	s.stuck[e.Chat] = stuck{e, person, because}
-	with := s.stuckWith(person)
-	if len(with) < 2 {
-		return nil
+	if s.proven[person] {
+		return s.setAside(ctx, e, because)
 	}
-	s.leftOut[person] = true
-	for _, one := range with {
-		delete(s.stuck, one.entry.Chat)
-	}
-	slog.ErrorContext(ctx, "left out", "pool", e.Pool, "person", person, "error", because)
+	t.with[person] = because
+	t.passed = len(t.with) == mostWith
 	return nil
 }
 
-func (s *serving) stuckWith(person string) (with []stuck) {
-	for _, one := range s.stuck {
-		if one.person == person {
-			with = append(with, one)
+// workedWith notes that an entry was given to a person.
+func (s *serving) workedWith(ctx context.Context, e chat.Entry, person string) {
+	s.failed, s.proven[person] = 0, true
+	if t := s.trouble[e.Chat]; t != nil {
+		for other, because := range t.with {
+			s.leftOut[other] = true
+			slog.ErrorContext(ctx, "left out", "pool", e.Pool, "person", other, "error", because)
+		}
+		delete(s.trouble, e.Chat)
+	}
+	for _, t := range s.trouble {
+		if t.with[person] != nil {
+			clear(t.with)
+			t.passed = false
 		}
 	}
-	return with
 }
 
-// setAsideStuck: an assignment to the person worked, so those that did not are to blame themselves.
-func (s *serving) setAsideStuck(ctx context.Context, person string) error {
-	s.failures = 0
-	for _, one := range s.stuckWith(person) {
-		if err := s.setAside(ctx, one.entry, one.because); err != nil && !errors.Is(err, dynamo.ErrRefused) {
-			return err
+// givesUp ends a serving in which Chats wait that can't be given to anybody.
+func (s *serving) givesUp(ctx context.Context, entries []chat.Entry) (done bool, err error) {
+	var because error
+	for _, t := range s.trouble {
+		for _, err := range t.with {
+			because = err
 		}
-		delete(s.stuck, one.entry.Chat)
 	}
-	return nil
+	slog.ErrorContext(ctx, "stuck", "pool", s.signal.Pool, "chats", len(s.trouble), "error", because)
+	s.nobodyElse = true
+	return s.nobody(ctx, entries)
 }
 
 func (s *serving) setAside(ctx context.Context, e chat.Entry, because error) error {

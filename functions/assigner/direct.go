@@ -6,6 +6,7 @@ import (
 
 	"chatkeeper/shared/assign"
 	"chatkeeper/shared/chat"
+	"chatkeeper/shared/dynamo"
 )
 
 // The fast path. Most Chats find somebody free at once. They need neither a waiting entry nor a signal: the transaction
@@ -28,46 +29,56 @@ type openings struct{ tried int }
 const mostDirect = 2
 
 // direct decides whether a Chat can be opened for somebody at once, and gives the change that does so; nil if it has to
-// wait. Its time is taken after the pool was read: whoever had left the pool by then left it earlier.
-func (a *assigner) direct(ctx context.Context, c chat.Chat, placed chat.Placed, arrival chat.Arrival, o *openings) (*chat.Change, error) {
+// wait, also where something fails: the message is stored all the same, and the pool sees to the Chat.
+func (a *assigner) direct(ctx context.Context, c chat.Chat, placed chat.Placed, arrival chat.Arrival, o *openings) (change *chat.Change) {
 	if o.tried == mostDirect {
-		return nil, nil
+		return nil
 	}
-	pool := placed.Routing.Pool
-	waits := func(err error) (*chat.Change, error) {
-		slog.WarnContext(ctx, "fast path not taken", "pool", pool.String(), "error", err)
-		return nil, nil // the message is stored all the same, and the pool sees to the Chat
-	}
-	page, err := a.store.Waiting(ctx, pool.String(), "", 1)
+	err := safely(func() (err error) { change, err = a.choosesDirectly(ctx, c, placed, arrival); return err })
 	if err != nil {
-		return waits(err)
+		slog.WarnContext(ctx, "fast path not taken", "pool", placed.Routing.Pool.String(), "error", err)
+		return nil
 	}
-	if len(page.Entries)+len(page.Unreadable) > 0 { // readable ones may stand behind
-		return nil, nil
+	if change != nil {
+		o.tried++
+	}
+	return change
+}
+
+// choosesDirectly takes its time after the pool was read: whoever had left the pool by then left it earlier.
+func (a *assigner) choosesDirectly(ctx context.Context, c chat.Chat, placed chat.Placed, arrival chat.Arrival) (*chat.Change, error) {
+	pool := placed.Routing.Pool
+	page, err := a.store.Waiting(ctx, pool.String(), "", 1)
+	if err != nil || len(page.Entries)+len(page.Unreadable) > 0 { // readable ones may stand behind
+		return nil, err
 	}
 	now := a.now()
 	people, err := a.store.RosterAtHand(ctx)
-	if err != nil {
-		return waits(err)
-	}
-	if people == nil {
-		return nil, nil
+	if err != nil || people == nil {
+		return nil, err
 	}
 	choice, err := a.store.Choose(ctx, people, assign.Want{Pool: pool, Strategy: placed.Routing.Strategy, Prefer: placed.Prefer}, a.now)
-	if err != nil {
-		return waits(err)
+	if err != nil || choice.Person == nil {
+		return nil, err
 	}
-	if choice.Person == nil {
-		return nil, nil
-	}
-	o.tried++
 	auto := chat.Auto{Person: *choice.Person, Pool: pool, Now: now, At: choice.AssignedAt, Turn: choice.Turn}
 	change := c.OpensFor(now, placed, arrival, auto, choice)
 	return &change, nil
 }
 
-// openedFor logs what the pool's side logs of an assignment.
-func openedFor(ctx context.Context, change chat.Change) {
+// openFor opens a Chat for somebody. Where that can't be done, whose fault it is is for the pool's side to tell: the delivery
+// begins again, and the Chat waits.
+func (a *assigner) openFor(ctx context.Context, change chat.Change, o *openings) error {
 	d := change.Event.Decision
+	err := safely(func() error { return a.store.Commit(ctx, change) })
+	if isPermanent(err) {
+		slog.ErrorContext(ctx, "left out", "pool", d.Pool, "person", change.After.Owner, "error", err)
+		o.tried = mostDirect
+		return dynamo.ErrRefused
+	}
+	if err != nil {
+		return err
+	}
 	slog.InfoContext(ctx, "assigned", "chat", change.Before.ID, "person", change.After.Owner, "pool", d.Pool, "rule", d.RuleID, "waitedMs", 0, "direct", true)
+	return nil
 }

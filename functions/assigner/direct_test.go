@@ -84,13 +84,12 @@ func TestWaitsAfterTwoRefusals(t *testing.T) {
 	o := &openings{}
 	for range 3 {
 		pool := assign.Pool{Team: "support"}
-		change, err := w.direct(t.Context(), c, chat.Placed{Routing: assign.Routing{Pool: pool, Strategy: assign.RoundRobin}}, chat.Arrival{}, o)
-		w.must(err)
+		change := w.direct(t.Context(), c, chat.Placed{Routing: assign.Routing{Pool: pool, Strategy: assign.RoundRobin}}, chat.Arrival{}, o)
 		if change == nil {
 			break
 		}
 		choices++
-		_, err = w.store.UpdatePerson(t.Context(), "dan", dynamo.Now(), func(*team.Person) error { return nil })
+		_, err := w.store.UpdatePerson(t.Context(), "dan", dynamo.Now(), func(*team.Person) error { return nil })
 		w.must(err)
 		if err := w.store.Commit(t.Context(), *change); !dynamo.Again(err) {
 			t.Errorf("the transaction took a person who had changed: %v", err)
@@ -215,6 +214,21 @@ func TestAMessageNeedsNoRoster(t *testing.T) {
 	}
 	w.serves(support)
 	if c := w.only(); c.Owner != "dan" {
+		t.Errorf("it belongs to %q", c.Owner)
+	}
+}
+
+// A person to whom nothing can be given does not keep messages from being stored: the Chat waits, and another gets it.
+func TestDirectToSomebodyLeftOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, agent("dan", 0, "support"), agent("mei", 0, "support"))
+	w.spoils(func(u *types.Update) bool { return u.Key["sk"].(*types.AttributeValueMemberS).Value == "dan" })
+	w.receives(text("US.1", "", "hello", morning))
+	if c := w.only(); !c.Waiting() || len(c.Unread) != 1 {
+		t.Errorf("it is %+v", c.Ownership)
+	}
+	w.serves(support)
+	if c := w.only(); c.Owner != "mei" {
 		t.Errorf("it belongs to %q", c.Owner)
 	}
 }

@@ -140,20 +140,13 @@ func (a *assigner) open(ctx context.Context, c chat.Chat, arrival chat.Arrival, 
 		asked.Customer.Phone = arrival.Phone
 	}
 	placed := asked.Place(arrival.Message, rules.Rules, rules.Version, rules.Settings, now)
-	change, err := a.direct(ctx, c, placed, arrival, o)
-	if err != nil {
-		return err
+	if change := a.direct(ctx, c, placed, arrival, o); change != nil {
+		change.Links = links
+		return a.openFor(ctx, *change, o)
 	}
-	if change == nil {
-		waits := c.Opens(now, placed, arrival)
-		change = &waits
-	}
-	change.Links = links
-	if err := a.store.Commit(ctx, *change); err != nil || change.After.Owner == "" {
-		return err
-	}
-	openedFor(ctx, *change)
-	return nil
+	waits := c.Opens(now, placed, arrival)
+	waits.Links = links
+	return a.store.Commit(ctx, waits)
 }
 
 // rules reads the rules in force. The message of the log line is what the alarm in template.yaml looks for.

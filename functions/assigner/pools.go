@@ -30,10 +30,6 @@ func (a *assigner) signals(ctx context.Context, records []events.SQSMessage) err
 		all.Chats = append(all.Chats, s.Chats...)
 	}
 	err := a.serve(ctx, all)
-	if errors.Is(err, errStuck) {
-		slog.ErrorContext(ctx, "stuck", "pool", all.Pool, "error", err)
-		return nil
-	}
 	if !errors.Is(err, errToBeContinued) && !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
@@ -62,7 +58,8 @@ func (a *assigner) serve(ctx context.Context, signal queue.Signal) error {
 	if err != nil {
 		return err
 	}
-	s := &serving{assigner: a, pool: pool, signal: signal}
+	s := &serving{assigner: a, pool: pool, signal: signal,
+		trouble: map[string]*trouble{}, proven: map[string]bool{}, leftOut: map[string]bool{}}
 	for lost := 0; ; {
 		if ctx.Err() != nil {
 			return errToBeContinued
@@ -92,9 +89,11 @@ type serving struct {
 	signal queue.Signal
 
 	// See aside.go.
-	stuck    map[string]stuck // by Chat
-	leftOut  map[string]bool  // people
-	failures int              // since the last assignment that worked
+	trouble    map[string]*trouble // by Chat
+	proven     map[string]bool     // people who were given a Chat
+	leftOut    map[string]bool     // people who are not
+	failed     int                 // assignments since the last that worked
+	nobodyElse bool                // everybody is left out
 }
 
 // next serves one Chat. It reports true when there is nothing left to do for this signal.
@@ -109,9 +108,9 @@ func (s *serving) next(ctx context.Context) (done bool, err error) {
 	if len(page.Entries) == 0 {
 		return s.empty(ctx)
 	}
-	head, err := s.head(page)
-	if err != nil {
-		return false, err
+	head, ok := s.head(page.Entries)
+	if !ok {
+		return s.givesUp(ctx, page.Entries)
 	}
 	people, err := s.store.Roster(ctx)
 	if err != nil {
@@ -123,24 +122,31 @@ func (s *serving) next(ctx context.Context) (done bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	if t := s.trouble[head.Chat]; choice.Person == nil && t != nil {
+		t.passed = true // there is nobody else to try it with
+		return false, nil
+	}
 	if choice.Person == nil {
 		return s.nobody(ctx, page.Entries)
 	}
 	given := false
 	err = safely(func() (err error) { given, err = s.assign(ctx, head, choice); return err })
 	if isPermanent(err) {
-		return false, s.passOver(ctx, head, choice.Person.ID, err)
+		return false, s.failedWith(ctx, head, choice.Person.ID, err)
 	}
 	if given {
-		err = s.setAsideStuck(ctx, choice.Person.ID)
+		s.workedWith(ctx, head, choice.Person.ID)
 	}
 	return false, err
 }
 
 func (s *serving) want(e chat.Entry) assign.Want {
 	w := assign.Want{Pool: s.pool, Strategy: e.Strategy, Prefer: e.Prefer}
-	if len(s.leftOut) > 0 {
-		w.Excluded = func(person string) bool { return s.leftOut[person] }
+	t := s.trouble[e.Chat]
+	if len(s.leftOut) > 0 || t != nil || s.nobodyElse {
+		w.Excluded = func(person string) bool {
+			return s.nobodyElse || s.leftOut[person] || t != nil && t.with[person] != nil
+		}
 	}
 	return w
 }
@@ -205,18 +211,19 @@ func (s *serving) nobody(ctx context.Context, entries []chat.Entry) (done bool, 
 	if entries, err = s.withNamed(ctx, entries); err != nil {
 		return false, err
 	}
-	rerouted, failed := false, error(nil)
+	rerouted := false
 	for _, e := range entries {
 		if e.RulesVersion >= rules.Version {
 			continue
 		}
-		routed, err := s.store.Reroute(ctx, e, rules, s.now())
+		routed := false
+		err := safely(func() (err error) { routed, err = s.store.Reroute(ctx, e, rules, s.now()); return err })
 		if errors.Is(err, dynamo.ErrUnreadable) {
 			return false, s.setAside(ctx, e, err)
 		}
 		if isPermanent(err) {
-			failed = errors.Join(errStuck, failed, err) // the others are routed and told why all the same
-			continue
+			slog.ErrorContext(ctx, "stuck", "pool", e.Pool, "chat", e.Chat, "error", err)
+			continue // the others are routed and told why all the same
 		}
 		if err != nil {
 			return false, err
@@ -247,7 +254,7 @@ func (s *serving) nobody(ctx context.Context, entries []chat.Entry) (done bool, 
 			return false, err
 		}
 	}
-	return true, failed
+	return true, nil
 }
 
 // withNamed adds the entries of the Chats that the signal names: they may stand behind the page that was read.

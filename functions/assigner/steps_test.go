@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -381,65 +380,102 @@ func TestSetAside(t *testing.T) {
 	}
 }
 
-// A Chat that can't be given to anybody, alone in its pool, might be the function's fault or the person's: it stays, and an
-// alarm tells of it. It does not keep the pool from those who come next; and once one of them was given to the same person,
-// it is set aside.
+// A Chat that can't be given to anybody, alone in its pool, might be the function's fault or the person's: it stays, its step
+// is armed, and an alarm tells of it. It does not keep the pool from those who come next; and when it fails again with
+// somebody who was given one of them, it is set aside.
 func TestStuckAlone(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, agent("dan", 0, "support"))
+	w := newWorld(t, agent("dan", 0, "support"), agent("mei", 0, "support"))
+	w.saveRules(inSteps)
 	w.nobodyAround(func() {
 		w.receives(text("US.1", "", "hello", morning))
 		w.bloatsChat(w.only().ID)
 	})
-	if err := w.serve(t.Context(), queue.Signal{Pool: support}); !errors.Is(err, errStuck) || !errors.Is(err, dynamo.ErrInvalid) {
-		t.Errorf("served: %v", err)
-	}
-	signal := record("pools", support, "1", queue.Signal{Pool: support}.Entry("1").Body, 1)
-	if answer, err := w.handle(t.Context(), events.SQSEvent{Records: []events.SQSMessage{signal}}); err != nil || len(answer.BatchItemFailures) != 0 {
-		t.Errorf("the signal comes again: %v (%v)", answer, err)
+	w.serves(support)
+	if listed, err := w.store.Listed(t.Context(), support); err != nil || listed == "" || len(w.timers()) != 1 {
+		t.Errorf("the pool is listed as %q (%v), with %d timers", listed, err, len(w.timers()))
 	}
 	if page, err := w.store.Waiting(t.Context(), support, "", 10); err != nil || len(page.Entries) != 1 {
 		t.Errorf("%d wait (%v), want the one", len(page.Entries), err)
 	}
-	w.receives(text("US.2", "", "hello", morning))
+	w.receives(text("US.2", "", "hello", morning), text("US.3", "", "hello", morning))
 	w.serves(support)
-	if page, err := w.store.Waiting(t.Context(), support, "", 10); err != nil || len(page.Entries) != 0 {
-		t.Errorf("%d wait (%v)", len(page.Entries), err)
+	w.served(support, map[string]int{"dan": 1, "mei": 1}, 1)
+}
+
+// served compares how many Chats people have, and how many were set aside; nobody waits in the pool.
+func (w *world) served(pool string, chats map[string]int, aside int) {
+	w.Helper()
+	for id, want := range chats {
+		if p, err := w.store.Person(w.Context(), id); err != nil || p.OpenChats != want {
+			w.Errorf("%s has %d Chats (%v), want %d", id, p.OpenChats, err, want)
+		}
 	}
-	if aside, err := w.store.AsideItems(t.Context()); err != nil || len(aside) != 1 {
-		t.Errorf("set aside: %v (%v)", aside, err)
+	if page, err := w.store.Waiting(w.Context(), pool, "", 10); err != nil || len(page.Entries) != 0 {
+		w.Errorf("%d wait (%v)", len(page.Entries), err)
+	}
+	if items, err := w.store.AsideItems(w.Context()); err != nil || len(items) != aside {
+		w.Errorf("set aside: %v (%v), want %d", items, err, aside)
 	}
 }
 
-// A person to whom nothing can be given is left out, and holds up nobody: no Chat is set aside for their sake.
-func TestLeftOut(t *testing.T) {
+// Two that can't be given to anybody, before all others: those are served.
+func TestStuckTogether(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, agent("dan", 0, "support"), agent("mei", 0, "support"))
-	w.saveRules(supportBy("round_robin", ""))
-	w.nobodyAround(func() { w.customers(6) })
-	w.spoils(func(u *types.Update) bool { return u.Key["sk"].(*types.AttributeValueMemberS).Value == "dan" })
-	w.serves(support)
-	for _, p := range w.checked().People {
-		if want := map[string]int{"mei": 6}[p.ID]; p.OpenChats != want {
-			t.Errorf("%s has %d Chats, want %d", p.ID, p.OpenChats, want)
+	w.nobodyAround(func() {
+		w.receives(text("US.1", "", "hello", morning), text("US.2", "", "hello", morning))
+		for _, c := range w.checked().Chats {
+			w.bloatsChat(c.ID)
 		}
+		for i := range 4 {
+			w.receives(text(fmt.Sprint("GB.", i), "", "hello", morning))
+		}
+	})
+	w.serves(support)
+	w.served(support, map[string]int{"dan": 2, "mei": 2}, 2)
+}
+
+// A person to whom nothing can be given is left out, and holds up nobody: no Chat is set aside for their sake, also where
+// only one waits.
+func TestLeftOut(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{1, 6} {
+		w := newWorld(t, agent("dan", 0, "support"), agent("mei", 0, "support"))
+		w.saveRules(supportBy("round_robin", ""))
+		w.nobodyAround(func() { w.customers(n) })
+		w.spoils(func(u *types.Update) bool { return u.Key["sk"].(*types.AttributeValueMemberS).Value == "dan" })
+		w.serves(support)
+		w.checked()
+		w.served(support, map[string]int{"dan": 0, "mei": n}, 0)
 	}
-	if aside, err := w.store.AsideItems(t.Context()); err != nil || len(aside) != 0 {
-		t.Errorf("set aside: %v (%v)", aside, err)
-	}
+}
+
+// What fails once and not again is nobody's fault.
+func TestAPanicThatPasses(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, agent("dan", 0, "support"))
+	w.nobodyAround(func() { w.customers(3) })
+	var once sync.Once
+	w.spoils(func(*types.Update) (first bool) { once.Do(func() { first = true }); return first })
+	w.serves(support)
+	w.checked()
+	w.served(support, map[string]int{"dan": 3}, 0)
 }
 
 // Where nothing works it is nobody's fault but ours: everything stays, and it ends.
 func TestNothingWorks(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, agents(12, 0, "support")...)
-	w.nobodyAround(func() { w.customers(4) })
-	w.spoils(func(*types.Update) bool { return true })
-	if err := w.serve(t.Context(), queue.Signal{Pool: support}); !errors.Is(err, errStuck) {
-		t.Errorf("served: %v", err)
-	}
-	if page, err := w.store.Waiting(t.Context(), support, "", 10); err != nil || len(page.Entries) != 4 {
-		t.Errorf("%d wait (%v), want all", len(page.Entries), err)
+	for _, n := range []int{2, 12} { // until all were tried, or too many
+		w := newWorld(t, agents(12, 0, "support")...)
+		w.nobodyAround(func() { w.customers(n) })
+		healthy := w.store
+		w.spoils(func(*types.Update) bool { return true })
+		w.serves(support)
+		w.store = healthy
+		if listed, err := w.store.Listed(t.Context(), support); err != nil || listed == "" || len(w.checked().Entries) != n {
+			t.Errorf("the pool is listed as %q (%v), and %d wait, want all %d", listed, err, len(w.checked().Entries), n)
+		}
 	}
 }
 
