@@ -14,11 +14,11 @@ import (
 // leaves the entry to the next serving. The message of the log line is what the alarm in template.yaml looks for.
 //
 // One whose assignment panics, or is a write that DynamoDB never takes, may not be to blame: it may be the person, or this
-// function, and then all entries would go. So it is tried again, then with another person, and then passed over. Who fails with a Chat
-// that somebody else is given is left out of the serving. Who is given a Chat is not to blame for those that failed with
-// them before: these are tried again, and set aside if they fail again with such a person. When nothing is left to try, or
-// nothing worked for long, all counts as if nobody could take a Chat, and a log line that the same alarm looks for says so.
-// Every other failure is the invocation's.
+// function, and then all entries would go. So it is tried again, then with another person, and then passed over. Who fails
+// with a Chat that somebody else is given is left out of the serving. Who is given a Chat is not to blame for those that
+// failed with them before: these are tried again, and set aside if they fail again with such a person. When nothing is left
+// to try, or nothing worked for long, all counts as if nobody could take a Chat, and a log line that the same alarm looks
+// for says so. Every other failure is the invocation's.
 
 // setAsideStray is for an entry that was read before its Chat, which did not wait by it. Nearly always the entry is gone by
 // now and the answer is [dynamo.ErrRefused]: begin again.
@@ -60,11 +60,7 @@ func (s *serving) head(entries []chat.Entry) (chat.Entry, bool) {
 // it is to blame.
 func (s *serving) failedWith(ctx context.Context, e chat.Entry, person string, because error) error {
 	s.failed++
-	t := s.trouble[e.Chat]
-	if t == nil {
-		t = &trouble{with: map[string]error{}}
-		s.trouble[e.Chat] = t
-	}
+	t := s.troubleOf(e)
 	if t.tries++; t.tries == 1 {
 		return nil // once more: what passes by itself costs nobody their place
 	}
@@ -74,6 +70,15 @@ func (s *serving) failedWith(ctx context.Context, e chat.Entry, person string, b
 	t.with[person] = because
 	t.passed = len(t.with) == mostWith
 	return nil
+}
+
+func (s *serving) troubleOf(e chat.Entry) *trouble {
+	t := s.trouble[e.Chat]
+	if t == nil {
+		t = &trouble{with: map[string]error{}}
+		s.trouble[e.Chat] = t
+	}
+	return t
 }
 
 // workedWith notes that an entry was given to a person.

@@ -195,8 +195,7 @@ func (a *assigner) renew(ctx context.Context, m whatsapp.Message, k chat.Key) (p
 	}
 	p.chat = c.ID
 	if id := m.System.UserID; id != "" {
-		user, _ := a.addresses(m.Number, whatsapp.Identity{UserID: id})
-		if p, err := a.renewUser(ctx, k, p, c, user, id); err != nil {
+		if p, err := a.renewUser(ctx, k, p, c, id); err != nil {
 			return p, err
 		}
 	}
@@ -207,31 +206,32 @@ func (a *assigner) renew(ctx context.Context, m whatsapp.Message, k chat.Key) (p
 	return p, nil
 }
 
-// rename notes the new user id of a customer without a Chat under the one before. It does not if the new one was renamed in
-// turn: that would lead in a circle.
+// rename notes the new user id of a customer without a Chat, or what it was renamed to in turn, under the one before. It does
+// not if that would lead in a circle.
 func (a *assigner) rename(ctx context.Context, m whatsapp.Message, k chat.Key, address string) (bool, error) {
-	to, _ := a.addresses(m.Number, whatsapp.Identity{UserID: m.System.UserID})
-	leads, err := a.store.Find(ctx, to, "", true)
-	if err != nil || leads.User != nil && leads.User.Renamed != "" {
+	who := whatsapp.Identity{UserID: m.System.UserID}
+	is, _, err := a.leads(ctx, m.Number, &who, true)
+	if err != nil || is.user == address {
 		return false, err
 	}
-	return true, a.store.Rename(ctx, address, to, m.System.UserID, k)
+	return true, a.store.Rename(ctx, address, is.user, who.UserID, k)
 }
 
 // renewUser: the customer of the Chat has another user id. Whoever wrote under it is the same person: ids are nobody's twice.
-func (a *assigner) renewUser(ctx context.Context, k chat.Key, p place, c chat.Chat, address, id string) (place, error) {
-	leads, err := a.store.Find(ctx, address, "", true)
+func (a *assigner) renewUser(ctx context.Context, k chat.Key, p place, c chat.Chat, id string) (place, error) {
+	who := whatsapp.Identity{UserID: id} // or what WhatsApp told since that it is now
+	is, leads, err := a.leads(ctx, c.Number, &who, true)
 	if err != nil {
 		return p, err
 	}
 	if leads.User == nil {
-		return p, again(a.store.Renew(ctx, c, chat.Link{Address: address, Since: k}, id))
+		return p, again(a.store.Renew(ctx, c, chat.Link{Address: is.user, Since: k}, who.UserID))
 	}
 	other, err := a.goingOn(ctx, leads.User.Chat)
 	if err != nil || other.ID == c.ID {
 		return p, err
 	}
-	return a.merge(ctx, p, c, other, id)
+	return a.merge(ctx, p, c, other, who.UserID)
 }
 
 // renewPhone: the customer of the Chat has another phone number. Who wrote from it since then is the same person. Who

@@ -155,6 +155,15 @@ func TestRenamedBeforeAnything(t *testing.T) {
 			system("US.1", "", 2, map[string]any{"type": "user_changed_user_id", "user_id": "US.1", "previous_user_id": "US.0"}),
 			system("US.2", "", 3, map[string]any{"type": "user_changed_user_id", "user_id": "US.2", "previous_user_id": "US.1"}),
 			text("US.1", "", "b", minute(2)), text("US.0", "", "a", minute(1)), text("US.2", "", "c", minute(4))}, []string{"a", "b", "c"}},
+		{"a user id that was renamed twice, told in the other order", []map[string]any{
+			system("US.2", "", 3, map[string]any{"type": "user_changed_user_id", "user_id": "US.2", "previous_user_id": "US.1"}),
+			system("US.1", "", 2, map[string]any{"type": "user_changed_user_id", "user_id": "US.1", "previous_user_id": "US.0"}),
+			text("US.1", "", "b", minute(2)), text("US.2", "", "c", minute(4)), text("US.0", "", "a", minute(1))}, []string{"a", "b", "c"}},
+		{"and the first id has a Chat", []map[string]any{text("US.0", "", "a", minute(1)),
+			system("US.2", "", 3, map[string]any{"type": "user_changed_user_id", "user_id": "US.2", "previous_user_id": "US.1"}),
+			text("US.2", "", "c", minute(4)),
+			system("US.1", "", 2, map[string]any{"type": "user_changed_user_id", "user_id": "US.1", "previous_user_id": "US.0"}),
+			text("US.1", "", "b", minute(2))}, []string{"a", "b", "c"}},
 		{"back and forth before anything", []map[string]any{
 			system("US.1", "", 2, map[string]any{"type": "user_changed_user_id", "user_id": "US.1", "previous_user_id": "US.0"}),
 			system("US.0", "", 3, map[string]any{"type": "user_changed_user_id", "user_id": "US.0", "previous_user_id": "US.1"}),
@@ -575,6 +584,7 @@ func TestRandomIdentities(t *testing.T) {
 			people = append(people, &person{user: fmt.Sprintf("US.%d.%d", run, i), phone: number()})
 		}
 		var past []string
+		var held []func() // what WhatsApp tells later, in another order
 		clock := 0
 		send := func(p *person, m map[string]any, reads string) {
 			body := w.updates("messages", m)[0]
@@ -592,7 +602,7 @@ func TestRandomIdentities(t *testing.T) {
 		}
 		for range rapid.IntRange(3, 14).Draw(r, "steps") {
 			p := rapid.SampledFrom(people).Draw(r, "who")
-			switch rapid.IntRange(0, 11).Draw(r, "what") {
+			switch rapid.IntRange(0, 12).Draw(r, "what") {
 			case 10: // a new user id
 				clock++
 				told := map[string]any{"type": "user_changed_user_id", "previous_user_id": p.user}
@@ -607,7 +617,17 @@ func TestRandomIdentities(t *testing.T) {
 				if rapid.Bool().Draw(r, "writes under it first") {
 					write(p, p.user, "")
 				}
+				if rapid.Bool().Draw(r, "told late") {
+					held = append(held, func() { send(p, m, "") })
+					break
+				}
 				send(p, m, "")
+			case 12:
+				if len(held) > 0 {
+					i := rapid.IntRange(0, len(held)-1).Draw(r, "told now")
+					held[i]()
+					held = slices.Delete(held, i, i+1)
+				}
 			case 11:
 				if len(p.before) > 0 {
 					write(p, rapid.SampledFrom(p.before).Draw(r, "late, as"), "")
@@ -650,6 +670,9 @@ func TestRandomIdentities(t *testing.T) {
 					w.closesIf(c.ID)
 				}
 			}
+		}
+		for _, tells := range slices.Backward(held) {
+			tells()
 		}
 		for _, p := range people {
 			write(p, p.user, p.phone) // the proof, at last

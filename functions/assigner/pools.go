@@ -122,8 +122,8 @@ func (s *serving) next(ctx context.Context) (done bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if t := s.trouble[head.Chat]; choice.Person == nil && t != nil {
-		t.passed = true // there is nobody else to try it with
+	if choice.Nobody == assign.NoSuchStrategy || choice.Person == nil && s.trouble[head.Chat] != nil {
+		s.troubleOf(head).passed = true // there is nobody else to try it with
 		return false, nil
 	}
 	if choice.Person == nil {

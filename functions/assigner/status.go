@@ -13,8 +13,7 @@ func (a *assigner) status(ctx context.Context, s whatsapp.Status) error {
 		slog.InfoContext(ctx, "dropped", "kind", whatsapp.KindStatus, "because", "nobody's")
 		return nil
 	}
-	user, phone := a.addresses(s.Number, s.Customer)
-	leads, err := a.store.Find(ctx, user, phone, false)
+	_, leads, err := a.leads(ctx, s.Number, &s.Customer, false)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 
 	"chatkeeper/infra/costs/units"
 	"chatkeeper/infra/local/servers/serverstest"
+	"chatkeeper/shared/assign"
 	"chatkeeper/shared/chat"
 	"chatkeeper/shared/dynamo"
 	"chatkeeper/shared/queue"
@@ -476,6 +477,26 @@ func TestNothingWorks(t *testing.T) {
 		if listed, err := w.store.Listed(t.Context(), support); err != nil || listed == "" || len(w.checked().Entries) != n {
 			t.Errorf("the pool is listed as %q (%v), and %d wait, want all %d", listed, err, len(w.checked().Entries), n)
 		}
+	}
+}
+
+// An entry of a strategy that only newer code knows keeps nobody from being served behind it.
+func TestAnUnknownStrategy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, agent("dan", 0, "support"))
+	w.nobodyAround(func() {
+		w.receives(text("US.1", "", "hello", morning))
+		item := w.entryItem(support)
+		w.receives(text("US.2", "", "hello", morning))
+		item["sg"] = &types.AttributeValueMemberS{Value: "by_mood"}
+		w.puts(item)
+	})
+	w.serves(support)
+	if p, err := w.store.Person(t.Context(), "dan"); err != nil || p.OpenChats != 1 {
+		t.Errorf("dan is %+v (%v)", p, err)
+	}
+	if page, err := w.store.Waiting(t.Context(), support, "", 10); err != nil || len(page.Entries) != 1 || page.Entries[0].Because != assign.NoSuchStrategy {
+		t.Errorf("%+v wait (%v)", page.Entries, err)
 	}
 }
 

@@ -33,6 +33,6 @@ func AWS() aws.Config {
 type endpoints struct{}
 
 func (endpoints) GetServiceBaseEndpoint(_ context.Context, service string) (url string, found bool, err error) {
-	url, found = os.LookupEnv("AWS_ENDPOINT_URL_" + strings.ToUpper(strings.ReplaceAll(service, " ", "_")))
-	return url, found, nil
+	url = os.Getenv("AWS_ENDPOINT_URL_" + strings.ToUpper(strings.ReplaceAll(service, " ", "_")))
+	return url, url != "", nil
 }
