@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"chatkeeper/infra/local/servers/serverstest"
 	"chatkeeper/shared/dynamo"
@@ -65,6 +66,14 @@ func TestRulesAreSavedAfterTheNewest(t *testing.T) {
 		if (err == nil) != save.done || f.Saved != save.saved || f.Broken != nil {
 			t.Errorf("saved after %d: %v; in force is %d of %d (%v)", save.after, err, f.Version, f.Saved, f.Broken)
 		}
+	}
+	// Not even whoever loses the pointer by hand loses a version with it.
+	table := s.tables["TeamTable"]
+	_, err := serverstest.DynamoDB(t).DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &table,
+		Key: dynamo.Item{"pk": &types.AttributeValueMemberS{Value: "R"}, "sk": &types.AttributeValueMemberS{Value: "0"}}})
+	s.must(err)
+	if err := s.store.SaveRules(t.Context(), "{}", "alex", 0, dynamo.Now()); !errors.Is(err, dynamo.ErrRefused) {
+		t.Errorf("a version was written over: %v", err)
 	}
 }
 
