@@ -84,7 +84,7 @@ soak: ## the same tests with bigger numbers and the race detector (needs a C com
 	CHATKEEPER_SOAK=1 CGO_ENABLED=1 go run ./infra/local/withservers -- go test -race -count=1 -timeout 2h $(TESTFLAGS) $(PKG)
 
 .PHONY: mutants
-mutants: ## take away each condition of each write in turn: a test must notice every one (about half an hour)
+mutants: ## take away each condition of each write in turn: a test must notice every one (about 25 minutes)
 	@infra/tools/need go java maven
 	go run ./infra/local/withservers -- go run ./infra/mutants $(MUTANTS_FLAGS)
 
