@@ -263,8 +263,13 @@ func brings(second int, wamid, unread string, body []byte) action {
 
 // reads is the Assignee's word that a message was on their screen.
 func reads(person string, c customer.Customer, second int, wamid string) action {
-	a := asks(person, "ChatsFunction", http.MethodPost, "/v1/chats/{chatId}/read", c,
-		func(r *run) string { return `{"messages":["` + r.key(second, wamid).String() + `"]}` }, nil)
+	a := asks(person, "ChatsFunction", http.MethodPost, "/v1/chats/{chatId}/read", c, func(r *run) string {
+		k := r.key(second, wamid)
+		if _, counts := r.kept.unread[k.Mark()]; counts {
+			r.kept.unread[k.Mark()] = false // it may be read though no answer comes, and when asked again somebody else has the Chat
+		}
+		return `{"messages":["` + k.String() + `"]}`
+	}, nil)
 	otherwise := a.then
 	a.then = func(r *run, status int, body []byte) error {
 		if status == http.StatusOK {
