@@ -158,9 +158,8 @@ func (w *world) assignOne() {
 	if len(page.Entries) == 0 || page.Entries[0].Since.After(dynamo.Now()) {
 		return
 	}
-	pool, err := assign.ParsePool(everyone)
+	s, err := w.serving(queue.Signal{Pool: everyone})
 	w.must(err)
-	s := &serving{assigner: w.assigner, pool: pool, signal: queue.Signal{Pool: everyone}}
 	done, err := s.next(w.Context())
 	w.must(err)
 	if done {

@@ -54,12 +54,10 @@ var errToBeContinued = errors.New("to be continued")
 // dispatcher reads the directory after a person's change is committed, so whoever comes second sees the other, and no
 // wake-up is lost. A pool that is found empty is taken out of the directory only if nobody listed it meanwhile.
 func (a *assigner) serve(ctx context.Context, signal queue.Signal) error {
-	pool, err := assign.ParsePool(signal.Pool)
+	s, err := a.serving(signal)
 	if err != nil {
 		return err
 	}
-	s := &serving{assigner: a, pool: pool, signal: signal,
-		trouble: map[string]*trouble{}, proven: map[string]bool{}, leftOut: map[string]bool{}}
 	for lost := 0; ; {
 		if ctx.Err() != nil {
 			return errToBeContinued
@@ -74,7 +72,7 @@ func (a *assigner) serve(ctx context.Context, signal queue.Signal) error {
 		case errors.Is(err, errTaken) && lost == attempts:
 			return errToBeContinued
 		case !dynamo.Again(err) || lost == attempts:
-			return fmt.Errorf("serve %s: %w", pool, err)
+			return fmt.Errorf("serve %s: %w", signal.Pool, err)
 		}
 		if dynamo.Pause(ctx, lost, err) != nil {
 			return errToBeContinued
@@ -94,6 +92,12 @@ type serving struct {
 	leftOut    map[string]bool     // people who are not
 	failed     int                 // assignments since the last that worked
 	nobodyElse bool                // everybody is left out
+}
+
+func (a *assigner) serving(signal queue.Signal) (*serving, error) {
+	pool, err := assign.ParsePool(signal.Pool)
+	return &serving{assigner: a, pool: pool, signal: signal,
+		trouble: map[string]*trouble{}, proven: map[string]bool{}, leftOut: map[string]bool{}}, err
 }
 
 // next serves one Chat. It reports true when there is nothing left to do for this signal.
