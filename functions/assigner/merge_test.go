@@ -185,6 +185,33 @@ func TestRenamedBeforeAnything(t *testing.T) {
 	}
 }
 
+// The first message under the old user id comes at any moment of the word that it is another one now, and one under the new
+// id at the end: there is one Chat, with both.
+func TestRacesWithARename(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for at, more := 0, true; more && !t.Failed(); at++ {
+		before, after := fmt.Sprintf("US.%d.0", at), fmt.Sprintf("US.%d.1", at)
+		first := text(before, "", "a", minute(1))
+		b := &beside{at: at, what: func() { w.receives(first) }}
+		sick := *w.assigner
+		sick.store = dynamo.New(dynamodb.New(serverstest.DynamoDB(t).Options(), dynamodb.WithAPIOptions(b.add)), w.tables["ChatsTable"], w.tables["TeamTable"])
+		told := system(after, "", 2, map[string]any{"type": "user_changed_user_id", "user_id": after, "previous_user_id": before})
+		w.must(sick.update(t.Context(), w.updates("messages", told)[0]))
+		more = b.calls > at
+		w.receives(first, text(after, "", "b", minute(3)))
+		leads, err := w.store.Find(t.Context(), testSecret.UserAddress(seed.SupportNumber, after), "", true)
+		w.must(err)
+		c, err := w.goingOn(t.Context(), leads.User.Chat)
+		w.must(err)
+		reads := slices.DeleteFunc(w.texts(c), func(text string) bool { return text == "" })
+		if !slices.Equal(reads, []string{"a", "b"}) {
+			t.Errorf("before call %d: it reads %q", at, reads)
+		}
+	}
+	w.checked()
+}
+
 // What the two had in either state comes to one: who answers, what is unread, what is known.
 func TestWhatMergesTo(t *testing.T) {
 	t.Parallel()
