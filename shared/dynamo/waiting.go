@@ -114,8 +114,8 @@ func (s *Store) Unlist(ctx context.Context, pool, token string) error {
 }
 
 // Unserved records why nobody could take a waiting Chat: in its history, once per reason, and on its waiting entry for
-// whoever looks at the pool, with whether its next step is armed. The entry is written last, so that a crash in between is made good by the next serving.
-// Neither write signals anybody. An entry that is gone meanwhile stays gone.
+// whoever looks at the pool, with whether its next step is armed. The entry is written last, so that a crash in between is
+// made good by the next serving. Neither write signals anybody. An entry that is gone meanwhile stays gone.
 func (s *Store) Unserved(ctx context.Context, e chat.Entry, event chat.Event) error {
 	it, err := newHistoryItem(e.Chat, event)
 	if err != nil {
