@@ -4,18 +4,24 @@ import (
 	"time"
 
 	"chatkeeper/shared/chat"
+	"chatkeeper/shared/grapheme"
 	"chatkeeper/shared/whatsapp"
 )
 
-// nameSize keeps a Chat's item below 1 KB.
-const nameSize = 40
+// Limits of what a Chat shows, in letters and bytes: they keep its item below 1 KB. WhatsApp's usernames have 35 characters
+// at most, of one byte each.
+const (
+	nameLetters   = 24
+	nameBytes     = 72
+	usernameBytes = 35
+)
 
 // arrival is the message as the Chat takes it.
 func (a *assigner) arrival(m whatsapp.Message) chat.Arrival {
 	arrival := chat.Arrival{
 		Phone:    m.Customer.Phone,
-		Username: chat.Cut(m.Username, nameSize),
-		Profile:  chat.Cut(m.Name, nameSize),
+		Username: grapheme.Cut(m.Username, usernameBytes, usernameBytes),
+		Profile:  grapheme.Cut(m.Name, nameLetters, nameBytes),
 		Message: chat.Message{
 			Key: a.secret.Key(m.At, m.ID), WAMID: m.ID, Direction: chat.Direction(m.Direction), Type: m.Type, Original: m.Original, Text: m.Text,
 			ReplyID: m.ReplyID, AdSource: m.AdSource, Quoted: m.Quoted, Target: m.Target, Content: m.Content,
@@ -33,7 +39,7 @@ func (a *assigner) arrival(m whatsapp.Message) chat.Arrival {
 		if m.Original != "" {
 			kind = m.Original
 		}
-		arrival.Preview = chat.PreviewText(m.Text, kind)
+		arrival.Preview = grapheme.Preview(chat.PreviewText(m.Text, kind))
 	}
 	return arrival
 }

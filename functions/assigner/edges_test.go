@@ -266,8 +266,8 @@ func TestLanguageThatPeopleSaid(t *testing.T) {
 		edit chat.Edit
 		want string
 	}{
-		{chat.Edit{Language: "fr", ByHand: true}, "fr"},
-		{chat.Edit{Language: assign.Unknown}, "es"},
+		{chat.Edit{Language: new("fr")}, "fr"},
+		{chat.Edit{Language: new(assign.Unknown)}, "es"},
 	} {
 		w.closes(id)
 		_, err := w.store.EditCustomer(t.Context(), id, "dan", dynamo.Now(), func(chat.Chat, team.Person) (chat.Edit, []chat.Need, error) {

@@ -360,7 +360,7 @@ func (i *invocation) does(id string, d did) said {
 
 func (i *invocation) reply(now time.Time, id string, d did) said {
 	var read chat.Chat
-	_, err := i.store.Reply(i.Context(), id, d.by, nil, now, func(c chat.Chat, p team.Person) (chat.Message, error) {
+	_, err := i.store.Reply(i.Context(), id, d.by, nil, now, "hello", func(c chat.Chat, p team.Person) (chat.Message, error) {
 		read = c
 		if err := access.Check(p, access.Reply, c); err != nil {
 			return chat.Message{}, err

@@ -323,7 +323,7 @@ func TestUnreadOfACrowd(t *testing.T) {
 	for _, m := range page.Messages {
 		keys = append(keys, m.Key)
 	}
-	if after, _ := c.Reads(keys); len(after.Unread) != 0 || !after.More.IsZero() {
+	if after := c.Reads(keys); len(after.Unread) != 0 || !after.More.IsZero() {
 		t.Errorf("everything is read, and %d are unread", len(after.Unread))
 	}
 }
@@ -733,8 +733,8 @@ func TestRandomIdentities(t *testing.T) {
 
 // editAs gives the customer a name.
 func editAs(name string) func(chat.Chat, team.Person) (chat.Edit, []chat.Need, error) {
-	return func(c chat.Chat, _ team.Person) (chat.Edit, []chat.Need, error) {
-		return chat.Edit{Name: name, Language: c.Customer.Language, Tags: c.Customer.Tags}, []chat.Need{{Person: "dan"}}, nil
+	return func(chat.Chat, team.Person) (chat.Edit, []chat.Need, error) {
+		return chat.Edit{Name: &name}, []chat.Need{{Person: "dan"}}, nil
 	}
 }
 

@@ -219,7 +219,7 @@ func TestAnEditKeepsThePreviousAssignee(t *testing.T) {
 			t.Fatalf("it waits as %+v", before)
 		}
 		_, err = w.store.EditCustomer(t.Context(), id, "mei", dynamo.Now(), func(chat.Chat, team.Person) (chat.Edit, []chat.Need, error) {
-			return chat.Edit{Language: "en", Tags: []string{"vip"}}, nil, nil
+			return chat.Edit{Tags: new([]string{"vip"})}, nil, nil
 		})
 		w.must(err)
 		after, err := w.store.Entry(t.Context(), id, support)

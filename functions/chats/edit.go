@@ -48,9 +48,8 @@ func (h *chats) read(ctx context.Context, r *httpapi.Request) (*httpapi.Response
 
 // What may be said about a customer. A Chat's item must stay small, whatever the language.
 const (
-	mostNameBytes = 80
-	mostTags      = assign.MaxTags
-	mostTagBytes  = 32
+	mostTags     = assign.MaxTags
+	mostTagBytes = 32
 )
 
 type customerBody struct {
@@ -73,7 +72,7 @@ func (h *chats) customer(ctx context.Context, r *httpapi.Request) (*httpapi.Resp
 			return chat.Edit{}, nil, err
 		}
 		need := chat.Need{Person: who.ID, Admin: c.Owner != who.ID}
-		return body.edit(c.Customer), []chat.Need{need}, nil
+		return body.edit(), []chat.Need{need}, nil
 	})
 	if err != nil {
 		return nil, err
@@ -87,8 +86,8 @@ func (b customerBody) wrong() []chat.Field {
 	if b.Name == nil && b.Language == nil && b.Tags == nil {
 		refuse("", "must have name, language or tags")
 	}
-	if b.Name != nil && !short(*b.Name, 0, mostNameBytes) {
-		refuse("/name", fmt.Sprintf("must have at most %d bytes, of characters that can be seen; empty takes it back", mostNameBytes))
+	if b.Name != nil && !short(*b.Name, 0, chat.MaxName) {
+		refuse("/name", fmt.Sprintf("must have at most %d bytes, of characters that can be seen; empty takes it back", chat.MaxName))
 	}
 	if b.Language != nil && *b.Language != assign.Unknown && !isLanguage(*b.Language) {
 		refuse("/language", `must be two small letters (ISO 639-1), or "unknown"`)
@@ -110,19 +109,8 @@ func (b customerBody) wrong() []chat.Field {
 	return wrong
 }
 
-// edit is what becomes of a customer. Whoever says that the language is unknown leaves it to what the customer writes.
-func (b customerBody) edit(c chat.Customer) chat.Edit {
-	e := chat.Edit{Name: c.Name, Language: c.Language, ByHand: c.ByHand, Tags: c.Tags}
-	if b.Name != nil {
-		e.Name = *b.Name
-	}
-	if b.Language != nil {
-		e.Language, e.ByHand = *b.Language, *b.Language != assign.Unknown
-	}
-	if b.Tags != nil {
-		e.Tags = slices.Sorted(slices.Values(*b.Tags))
-	}
-	return e
+func (b customerBody) edit() chat.Edit {
+	return chat.Edit{Name: b.Name, Language: b.Language, Tags: b.Tags}
 }
 
 func short(text string, least, most int) bool {

@@ -137,7 +137,7 @@ func TestWhyEachRuleDecided(t *testing.T) {
 			for _, tags := range [][]string{{"big"}, {"vip"}} {
 				d.clock = d.clock.Add(time.Second)
 				_, err := d.store.EditCustomer(d.Context(), "chat", "alex", d.clock, func(chat.Chat, team.Person) (chat.Edit, []chat.Need, error) {
-					return chat.Edit{Language: "en", Tags: tags}, nil, nil
+					return chat.Edit{Tags: new(tags)}, nil, nil
 				})
 				d.ok(err)
 			}

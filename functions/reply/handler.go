@@ -13,6 +13,7 @@ import (
 	"chatkeeper/shared/access"
 	"chatkeeper/shared/chat"
 	"chatkeeper/shared/dynamo"
+	"chatkeeper/shared/grapheme"
 	"chatkeeper/shared/httpapi"
 	"chatkeeper/shared/team"
 )
@@ -25,7 +26,7 @@ type reply struct {
 type store interface {
 	Chat(ctx context.Context, id string) (*chat.Chat, error)
 	Message(ctx context.Context, chatID string, k chat.Key) (*chat.Message, error)
-	Reply(ctx context.Context, chatID, person string, once *dynamo.Once, now time.Time, decide func(chat.Chat, team.Person) (chat.Message, error)) (chat.Message, error)
+	Reply(ctx context.Context, chatID, person string, once *dynamo.Once, now time.Time, preview string, decide func(chat.Chat, team.Person) (chat.Message, error)) (chat.Message, error)
 }
 
 func (s *reply) routes() httpapi.Routes {
@@ -55,7 +56,8 @@ func (s *reply) post(ctx context.Context, r *httpapi.Request) (*httpapi.Response
 		return nil, err
 	}
 	key := chat.NewKey(r.Now)
-	m, err := s.store.Reply(ctx, chatID, r.Person.ID, once, r.Now, func(c chat.Chat, p team.Person) (chat.Message, error) {
+	preview := grapheme.Preview(chat.PreviewText(content.Text, content.Type))
+	m, err := s.store.Reply(ctx, chatID, r.Person.ID, once, r.Now, preview, func(c chat.Chat, p team.Person) (chat.Message, error) {
 		if err := access.Check(p, access.Reply, c); err != nil {
 			return chat.Message{}, err
 		}

@@ -16,8 +16,9 @@ type status struct {
 	names *httpapi.NameBook
 }
 
-// store is the one call that the function makes beside finding out who asks.
+// store is what the function calls beside finding out who asks.
 type store interface {
+	Unseen(ctx context.Context, c chat.Chat, since time.Time, seen chat.Key) (bool, error)
 	Act(ctx context.Context, chatID string, people []string, decide func(chat.Chat, dynamo.Cast) (*chat.Change, error)) (chat.Chat, error)
 }
 
@@ -25,8 +26,8 @@ func (s *status) routes() httpapi.Routes {
 	return httpapi.Routes{"PUT /v1/chats/{chatId}/status": s.put}
 }
 
-// wanted is the body. IfSeenUpTo is what the client saw last of the customer: the id of their message, or the Chat's
-// lastIn; it counts when closing.
+// wanted is the body. IfSeenUpTo is what the client saw last of the customer, and counts when closing: the id of their
+// message, or a time, such as the Chat's lastIn.
 type wanted struct {
 	Status     string `json:"status"`
 	IfEpoch    *int64 `json:"ifEpoch"`
@@ -43,8 +44,8 @@ func (s *status) put(ctx context.Context, r *httpapi.Request) (*httpapi.Response
 	if want.Status != string(chat.Open) && want.Status != string(chat.Closed) {
 		wrong = append(wrong, chat.Field{Pointer: "/status", Detail: `must be "open" or "closed"`})
 	}
-	unseen, ok := after(want.IfSeenUpTo)
-	if !ok {
+	last, err := parseSeen(want.IfSeenUpTo)
+	if err != nil {
 		wrong = append(wrong, chat.Field{Pointer: "/ifSeenUpTo", Detail: "must be the id of a message, or a time like the Chat's lastIn"})
 	}
 	if wrong != nil {
@@ -65,11 +66,18 @@ func (s *status) put(ctx context.Context, r *httpapi.Request) (*httpapi.Response
 			change := c.OpensAgain(r.Now, by)
 			return &change, nil
 		}
-		if unseen(c.LastIn) {
+		change := c.Closes(r.Now, by)
+		if last == nil {
+			return &change, nil
+		}
+		unseen, err := s.store.Unseen(ctx, c, last.second, last.message)
+		if err != nil {
+			return nil, err
+		}
+		if unseen {
 			return nil, &chat.Error{Code: chat.NewMessage, Detail: "The customer has written since; read that before you close.", Chat: &c}
 		}
-		change := c.Closes(r.Now, by)
-		change.Seen = want.IfSeenUpTo != ""
+		change.Holds = chat.InboxPart
 		return &change, nil
 	})
 	if err != nil {
@@ -82,15 +90,21 @@ func (s *status) put(ctx context.Context, r *httpapi.Request) (*httpapi.Response
 	return &httpapi.Response{Body: httpapi.ShowChat(c, r.Person, names, r.Now)}, nil
 }
 
-// after says which messages are newer than what was seen. A time knows seconds only: of two messages within one, the
-// second counts as seen with the first; an id is exact.
-func after(seen string) (func(chat.Key) bool, bool) {
-	if seen == "" {
-		return func(chat.Key) bool { return false }, true
+// seen is what a client saw last of the customer. What is older than the second, and what was read, is seen too. Of the
+// second itself a time covers nothing, because it can't tell two messages apart; an id covers the message that it names.
+type seen struct {
+	second  time.Time
+	message chat.Key
+}
+
+// parseSeen reads ifSeenUpTo; nil if it is empty.
+func parseSeen(text string) (*seen, error) {
+	if text == "" {
+		return nil, nil
 	}
-	if k, err := chat.ParseKey(seen); err == nil {
-		return k.Before, true
+	if k, err := chat.ParseKey(text); err == nil {
+		return &seen{k.Time(), k}, nil
 	}
-	at, err := time.Parse(time.RFC3339, seen)
-	return func(k chat.Key) bool { return k.Time().After(at) }, err == nil
+	at, err := time.Parse(time.RFC3339, text)
+	return &seen{second: at}, err
 }

@@ -2,10 +2,17 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"chatkeeper/shared/chat"
 )
+
+// seenAt closes a Chat of which everything up to its lastIn was seen.
+func seenAt(c chat.Chat) string {
+	return fmt.Sprintf(`{"status":"closed","ifSeenUpTo":%q}`, c.LastIn.Time().Format(time.RFC3339))
+}
 
 // S11, S17, S18: who may close and open a Chat, what it takes, and what comes of it.
 func TestStatus(t *testing.T) {
@@ -34,8 +41,13 @@ func TestStatus(t *testing.T) {
 		{"closed again", "amira", c.ID, `{"status":"closed"}`, "", chat.Closed, 3},
 		{"opened by another", "bruno", c.ID, `{"status":"open"}`, chat.NotAssignee, chat.Closed, 3},
 		{"opened", "amira", c.ID, `{"status":"open"}`, "", chat.Open, 4},
-		{"seen by the Chat's lastIn", "amira", c.ID, fmt.Sprintf(`{"status":"closed","ifSeenUpTo":%q}`, c.LastIn.Time().Format("2006-01-02T15:04:05Z")), "", chat.Closed, 5},
+		{"seen by the Chat's lastIn, unread", "amira", c.ID, seenAt(c), chat.NewMessage, chat.Open, 4},
+		{"seen by the Chat's lastIn, read", "amira", c.ID, seenAt(c), "", chat.Closed, 5},
 	} {
+		if strings.HasSuffix(test.what, ", read") {
+			_, err := w.Store.Read(t.Context(), c.ID, "amira", []chat.Key{c.LastIn}, func(chat.Chat) error { return nil })
+			w.Must(err)
+		}
 		got, shown := w.Asks(test.who, test.chat, test.body)
 		if got != test.want {
 			t.Errorf("%s: %q %v, want %q", test.what, got, shown, test.want)

@@ -70,7 +70,7 @@ type Event struct {
 // entries are not listed: they follow from the Chat before and after, so that they can't be forgotten.
 type Change struct {
 	Before  Chat
-	After   Ownership
+	After   Chat
 	Event   Event
 	Entry   Entry    // what the waiting entries that the change puts tell; unused when there is none
 	Timer   *Timer   // the step that the change carries out, and whose timer goes with it
@@ -78,23 +78,26 @@ type Change struct {
 	Arrival *Arrival // the customer message that opened the Chat
 	Links   []Link   // identities that begin to lead to this Chat
 	Needs   []Need   // who must be what at the moment of the write
-	Edit    *Edit    // what a person says about the customer; nil when they say nothing
-	Seen    bool     // only while Before.LastIn is the customer's last message
+	Holds   Part     // what the decision looked at beside what the change alters
 }
+
+// Part is a part of a Chat that must be as read when a write is stored, although the write leaves it alone: the decision
+// depends on it. What a write alters is guarded without being named here.
+type Part uint8
+
+// The parts. Whole is everything that a write can alter.
+const (
+	OwnershipPart Part = 1 << iota
+	InboxPart          // the last message and the unread ones
+	IdentityPart       // the customer's user id and phone number
+	Whole
+)
 
 // Need is a person who must be active and have a role when the change is stored, because they act or because they get
 // the Chat. What was read of them before may be over by then.
 type Need struct {
 	Person string
 	Admin  bool // the role must be Admin
-}
-
-// Edit is what people, not WhatsApp, say about a customer.
-type Edit struct {
-	Name     string // wins over the name they gave themselves; empty takes it back
-	Language string // ISO 639-1, or assign.Unknown
-	ByHand   bool   // the language is what people said, not what was detected
-	Tags     []string
 }
 
 // Auto is the person that a rule chose, as read. The transaction takes them only if they are unchanged and can still
@@ -135,6 +138,8 @@ func (c Chat) Opens(at time.Time, placed Placed, arrival Arrival) Change {
 	change.Event.From = c.Owner
 	change.Event.By = System
 	change.Arrival = &arrival
+	received := c.Receives(arrival)
+	change.After.Inbox, change.After.Customer = received.Inbox, received.Customer
 	return change
 }
 
@@ -279,76 +284,11 @@ func (c Chat) owned(by string) Ownership {
 }
 
 func (c Chat) becomes(at time.Time, after Ownership) Change {
-	return Change{Before: c, After: after, Event: Event{
+	change := Change{Before: c, After: c, Event: Event{
 		Epoch: after.Epoch, At: at, Status: after.Status, From: c.Owner, Owner: after.Owner, Routed: after.Routed,
 	}}
-}
-
-// Apply is the Chat as the change leaves it.
-func (ch Change) Apply() Chat {
-	c := ch.Before
-	c.Ownership = ch.After
-	if ch.Edit != nil {
-		c.Customer = ch.Edit.Apply(c.Customer)
-	}
-	return c
-}
-
-// Apply is the customer with what people say about them.
-func (e Edit) Apply(c Customer) Customer {
-	c.Name, c.Language, c.ByHand, c.Tags = e.Name, e.Language, e.ByHand, e.Tags
-	return c
-}
-
-// Limits of an Edit, in bytes: a Chat's item has 1 KB for all.
-const (
-	MaxName = 80
-	MaxTags = 140 // of all tags together
-)
-
-// Check is an [Error] with what is too long, by the pointer of the place in a body {name, language, tags}; nil if all fits.
-func (e Edit) Check() error {
-	var wrong []Field
-	if len(e.Name) > MaxName {
-		wrong = append(wrong, Field{Pointer: "/name", Detail: fmt.Sprintf("must have %d bytes at most", MaxName)})
-	}
-	n := 0
-	for _, tag := range e.Tags {
-		n += len(tag)
-	}
-	if n > MaxTags {
-		wrong = append(wrong, Field{Pointer: "/tags", Detail: fmt.Sprintf("must have %d bytes at most, all together", MaxTags)})
-	}
-	if wrong != nil {
-		return &Error{Code: Invalid, Detail: "The body is not valid.", Fields: wrong}
-	}
-	return nil
-}
-
-// Same reports whether the edit says of the customer what is said already.
-func (e Edit) Same(c Customer) bool {
-	return e.Name == c.Name && e.Language == c.Language && e.ByHand == c.ByHand &&
-		slices.Equal(slices.Sorted(slices.Values(e.Tags)), slices.Sorted(slices.Values(c.Tags)))
-}
-
-// Reads is the inbox without the messages named, and whether that makes a difference. A message that the set of marks
-// had no room for is read when one is named that is not older than the greatest of those.
-func (c Chat) Reads(messages []Key) (after Inbox, changes bool) {
-	after = c.Inbox
-	after.Unread = nil
-	named := map[Mark]bool{}
-	for _, k := range messages {
-		named[k.Mark()] = true
-		if !after.More.IsZero() && !k.Before(after.More) {
-			after.More = Key{}
-		}
-	}
-	for _, m := range c.Unread {
-		if !named[m] {
-			after.Unread = append(after.Unread, m)
-		}
-	}
-	return after, len(after.Unread) != len(c.Unread) || after.More != c.More
+	change.After.Ownership = after
+	return change
 }
 
 // Loads is by how much the change alters each person's number of open Chats; people whose number stays are not in it.

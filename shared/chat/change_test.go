@@ -42,7 +42,7 @@ func TestAnyLifeOfAChat(t *testing.T) {
 			for _, e := range change.Enters() {
 				entries[e.Pool] = e
 			}
-			c.Ownership = change.After
+			c.Ownership = change.After.Ownership
 			events = append(events, invariant.Event{Chat: c.ID, Event: change.Event})
 		}
 		var timers []chat.Timer // of all its waitings

@@ -65,24 +65,6 @@ func (o Ownership) Load() string {
 	return o.Owner
 }
 
-// Inbox is the part of a Chat that ordinary message traffic changes, without a transaction and without an epoch.
-type Inbox struct {
-	LastIn  Key    // the greatest customer message applied
-	Unread  []Mark // at most MaxUnread
-	More    Key    // the greatest unread message that Unread has no room for
-	Preview Preview
-}
-
-// MaxUnread is how many unread messages a Chat counts exactly; beyond it is "40+".
-const MaxUnread = 40
-
-// Preview is what a list shows of the last message.
-type Preview struct {
-	Key       Key
-	Direction Direction
-	Text      string // cut to fit a list; never logged
-}
-
 // Direction of a message, seen from the business.
 type Direction string
 
@@ -134,6 +116,17 @@ type Message struct {
 	OwnerEpoch int64  // of a reply: the ownership under which it was accepted
 	By         string // of a reply: the person who wrote it, then the Assignee
 	Delivery   Delivery
+}
+
+// Sources of messages that a list shows beside a customer's own and our replies.
+const (
+	Echo    = "echo"    // sent by the business from its phone app
+	History = "history" // older than the connection of the number
+)
+
+// Listed reports whether a list of Chats may show the message as the last one.
+func (m Message) Listed() bool {
+	return (m.Source == "" && m.Type != Reaction) || m.Source == Echo || m.Source == History
 }
 
 // Delivery is how far a reply has come; empty for messages that we did not send.

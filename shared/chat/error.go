@@ -59,3 +59,15 @@ func (c Chat) IfEpoch(epoch *int64) error {
 	}
 	return &Error{Code: Stale, Detail: "The Chat has changed since you saw it.", Chat: &c}
 }
+
+// Cut shortens text to at most limit bytes without breaking a character. What people read is shortened by package grapheme.
+func Cut(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	end := limit
+	for end > 0 && text[end]&0xC0 == 0x80 {
+		end--
+	}
+	return text[:end]
+}

@@ -21,12 +21,14 @@ type Key [keySize]byte
 
 const (
 	timeSize = 4
-	markSize = 6
-	keySize  = timeSize + markSize
+	hashSize = 6
+	keySize  = timeSize + hashSize
+	markSize = 5
 )
 
-// Mark is the part of a Key that stands in a Chat's set of unread messages: unique within a Chat for all purposes
-// (48 bits), and short, because forty of them must leave the Chat's item below 1 KB.
+// Mark is the part of a Key that stands in a Chat's set of unread messages, the first bytes of its hash: short, because
+// forty of them must leave the Chat's item below 1 KB. Two of forty-one messages have the same Mark once in a thousand
+// million times; then they count as one.
 type Mark [markSize]byte
 
 // keyText keeps the order of the bytes (base32hex does) and needs no escaping in an address.
@@ -37,9 +39,15 @@ func (k Key) String() string { return keyText.EncodeToString(k[:]) }
 
 // NewKey is the Key of a message of ours, which WhatsApp has not named yet: its time, and a random mark.
 func NewKey(at time.Time) Key {
-	var k Key
-	binary.BigEndian.PutUint32(k[:], uint32(min(max(at.Unix(), 0), math.MaxUint32)))
+	k := FirstKey(at)
 	_, _ = rand.Read(k[timeSize:]) // never fails
+	return k
+}
+
+// FirstKey comes before every other Key of its second.
+func FirstKey(second time.Time) Key {
+	var k Key
+	binary.BigEndian.PutUint32(k[:], uint32(min(max(second.Unix(), 0), math.MaxUint32)))
 	return k
 }
 
@@ -55,8 +63,8 @@ func ParseKey(text string) (Key, error) {
 // Time is WhatsApp's time stamp of the message, to the second.
 func (k Key) Time() time.Time { return time.Unix(int64(binary.BigEndian.Uint32(k[:])), 0).UTC() }
 
-// Mark is the Key without its time.
-func (k Key) Mark() Mark { return Mark(k[timeSize:]) }
+// Mark is what stands for the message among the unread ones.
+func (k Key) Mark() Mark { return Mark(k[timeSize:][:markSize]) }
 
 // Before reports whether k comes before other in the Chat.
 func (k Key) Before(other Key) bool { return bytes.Compare(k[:], other[:]) < 0 }
@@ -70,8 +78,7 @@ type Secret []byte
 
 // Key of the message with this WhatsApp id and time stamp (Unix seconds; what lies outside 1970…2106 is clamped).
 func (s Secret) Key(seconds int64, wamid string) Key {
-	var k Key
-	binary.BigEndian.PutUint32(k[:], uint32(min(max(seconds, 0), math.MaxUint32)))
+	k := FirstKey(time.Unix(seconds, 0))
 	copy(k[timeSize:], s.hash("message", wamid))
 	return k
 }

@@ -13,13 +13,9 @@ import (
 const MaxFrom = 20
 
 // Merge is what two Chats become that prove to be one customer's: Survivor goes on, Other is kept for its Messages. Both
-// are stored in one transaction. An epoch does not tell of identities, inbox and what people say about the customer, so
-// the transaction also holds only while those are as read, where they move.
+// are stored in one transaction. The survivor takes over what the other holds, so the other must be as read in whole.
 type Merge struct {
 	Survivor, Other Change
-	Customer        Customer // of the survivor: what was known in either
-	Inbox           Inbox    // of the survivor: what nobody has read in either
-	Gains           []string // whose Messages the survivor shows from now on, beside its own
 }
 
 // SurvivorOf tells which of two Chats goes on: the one with the newer customer message. So every message of the other is
@@ -55,16 +51,20 @@ func (c Chat) Joined(other Chat, userID string) Chat {
 // used, only if the survivor Routes. keys are the Keys of the other's unread marks, as far as they are stored; needed only
 // in a crowd.
 func Merges(at time.Time, survivor, other Chat, userID string, placed Placed, keys map[Mark]Key) Merge {
-	joined := survivor.Joined(other, userID)
-	m := Merge{Customer: joined.Customer, Inbox: survivor.inboxWith(other, keys), Gains: append([]string{other.ID}, other.From...)}
-	m.Survivor = joined.takesIn(at, other, placed)
+	var m Merge
+	m.Survivor = survivor.Joined(other, userID).takesIn(at, other, placed)
 	m.Survivor.Before = survivor
+	m.Survivor.After.Inbox = survivor.inboxWith(other, keys)
+	m.Survivor.After.From = slices.Concat(survivor.From, []string{other.ID}, other.From)
 	m.Survivor.Event.Type, m.Survivor.Event.By, m.Survivor.Event.Chat = Merger, System, other.ID
+	m.Survivor.Holds = IdentityPart
 
 	gone := other.owned("")
 	gone.Status = Merged
 	m.Other = other.becomes(at, gone)
+	m.Other.After.MergedInto, m.Other.After.Unread, m.Other.After.More = survivor.ID, nil, Key{}
 	m.Other.Event.Type, m.Other.Event.By, m.Other.Event.Chat = Merger, System, survivor.ID
+	m.Other.Holds = Whole
 	return m
 }
 
@@ -74,7 +74,7 @@ func Merges(at time.Time, survivor, other Chat, userID string, placed Placed, ke
 func (c Chat) takesIn(at time.Time, other Chat, placed Placed) Change {
 	change := c.takesOver(at, other, placed)
 	after := &change.After
-	if !change.Apply().Waiting() {
+	if !after.Waiting() {
 		return change
 	}
 	if other.Waiting() && other.WaitingSince.Before(after.WaitingSince) {
@@ -121,7 +121,7 @@ func (c Customer) joined(other Customer, userID string) Customer {
 	tags := slices.Clone(c.Tags)
 	for _, tag := range other.Tags {
 		more := append(slices.Clone(tags), tag)
-		if !slices.Contains(tags, tag) && len(more) <= assign.MaxTags && (Edit{Tags: more}).Check() == nil {
+		if !slices.Contains(tags, tag) && len(more) <= assign.MaxTags && tagsFit(more) {
 			tags = more
 		}
 	}
@@ -157,7 +157,7 @@ func (c Chat) inboxWith(other Chat, keys map[Mark]Key) Inbox {
 			after.More = k
 		}
 	}
-	if after.Preview.Key.Before(other.Preview.Key) {
+	if after.Preview.At.Before(other.Preview.At) {
 		after.Preview = other.Preview
 	}
 	return after

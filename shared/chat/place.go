@@ -72,15 +72,3 @@ func (c Chat) Place(m Message, rules *assign.Rules, version int64, settings team
 // firstWaits reports whether the waiting goes on that began when the Chat was created. Whatever ends a waiting, or begins
 // another one, also begins another ownership; a merger into a waiting Chat raises the epoch alone.
 func (c Chat) firstWaits() bool { return c.Waiting() && c.OwnerEpoch == 1 }
-
-// Cut shortens text to at most limit bytes without breaking a character, so that items keep their size.
-func Cut(text string, limit int) string {
-	if len(text) <= limit {
-		return text
-	}
-	end := limit
-	for end > 0 && text[end]&0xC0 == 0x80 {
-		end--
-	}
-	return text[:end]
-}

@@ -27,27 +27,27 @@ func TestNewCustomer(t *testing.T) {
 		return chat.Chat{ID: "other", Number: "1", Ownership: ownership}
 	}
 	merges := func(with chat.Chat) chat.Chat {
-		return chat.Merges(now, c, with, "", place(c.Joined(with, "")), nil).Survivor.Apply()
+		return chat.Merges(now, c, with, "", place(c.Joined(with, "")), nil).Survivor.After
 	}
 	for _, step := range []struct {
 		what   string
 		become func() chat.Chat
 		isNew  bool
 	}{
-		{"it is created", func() chat.Chat { return c.Opens(now, place(c), chat.Arrival{}).Apply() }, true},
-		{"it is routed again", func() chat.Chat { return c.Rerouted(now, place(c)).Apply() }, true},
+		{"it is created", func() chat.Chat { return c.Opens(now, place(c), chat.Arrival{}).After }, true},
+		{"it is routed again", func() chat.Chat { return c.Rerouted(now, place(c)).After }, true},
 		{"a waiting one merges into it", func() chat.Chat { return merges(other(chat.Open, "")) }, true},
-		{"it is routed again", func() chat.Chat { return c.Rerouted(now, place(c)).Apply() }, true},
+		{"it is routed again", func() chat.Chat { return c.Rerouted(now, place(c)).After }, true},
 		{"an owned one merges into it", func() chat.Chat { return merges(other(chat.Open, "mei")) }, true},
-		{"it is given to somebody", func() chat.Chat { return c.Reassigned(now, dan, "dan", "").Apply() }, false},
-		{"it is closed", func() chat.Chat { return c.Closes(now, dan).Apply() }, false},
+		{"it is given to somebody", func() chat.Chat { return c.Reassigned(now, dan, "dan", "").After }, false},
+		{"it is closed", func() chat.Chat { return c.Closes(now, dan).After }, false},
 		{"a waiting one merges into it", func() chat.Chat { return merges(other(chat.Open, "")) }, false},
-		{"it is routed again", func() chat.Chat { return c.Rerouted(now, place(c)).Apply() }, false},
+		{"it is routed again", func() chat.Chat { return c.Rerouted(now, place(c)).After }, false},
 		{"another waiting one merges into it", func() chat.Chat { return merges(other(chat.Open, "")) }, false},
-		{"it is given to somebody", func() chat.Chat { return c.Reassigned(now, dan, "dan", "").Apply() }, false},
-		{"it is closed", func() chat.Chat { return c.Closes(now, dan).Apply() }, false},
-		{"it is opened by the customer", func() chat.Chat { return c.Opens(now, place(c), chat.Arrival{}).Apply() }, false},
-		{"it is routed again", func() chat.Chat { return c.Rerouted(now, place(c)).Apply() }, false},
+		{"it is given to somebody", func() chat.Chat { return c.Reassigned(now, dan, "dan", "").After }, false},
+		{"it is closed", func() chat.Chat { return c.Closes(now, dan).After }, false},
+		{"it is opened by the customer", func() chat.Chat { return c.Opens(now, place(c), chat.Arrival{}).After }, false},
+		{"it is routed again", func() chat.Chat { return c.Rerouted(now, place(c)).After }, false},
 	} {
 		c = step.become()
 		customer, opened := assign.ReturningCustomer, assign.Reopened

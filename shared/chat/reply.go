@@ -36,13 +36,19 @@ func (c Chat) Replies(at time.Time, by string, key Key, content Message) (Messag
 	return m, nil
 }
 
-// PreviewText is what a list shows of a message: its text, or its type where there is none.
-func PreviewText(text, kind string) string {
-	if text == "" {
-		text = "[" + kind + "]"
+// Sends is the Chat with a reply in it: a list shows it if it shows nothing newer. preview is what it shows of the reply,
+// see [PreviewText]. A reaction is no last message.
+func (c Chat) Sends(reply Message, preview string) Chat {
+	if reply.Type == Reaction {
+		return c
 	}
-	return Cut(text, previewSize)
+	return c.shows(Arrival{Message: reply, Preview: preview})
 }
 
-// previewSize keeps a Chat's item below 1 KB.
-const previewSize = 80
+// PreviewText is what a list shows of a message: its text, or its type where there is none. The caller shortens it.
+func PreviewText(text, kind string) string {
+	if text == "" {
+		return "[" + kind + "]"
+	}
+	return text
+}

@@ -40,7 +40,7 @@ func (s *Store) Act(ctx context.Context, chatID string, people []string, decide 
 			return r.chat, err
 		}
 		if last = s.Commit(ctx, *change); last == nil {
-			return change.Apply(), nil
+			return change.After, nil
 		}
 		if !Again(last) {
 			return r.chat, last
@@ -184,13 +184,13 @@ func (s *Store) Read(ctx context.Context, chatID, person string, messages []chat
 		if err := may(*c); err != nil {
 			return *c, err
 		}
-		after, changes := c.Reads(messages)
-		if !changes {
+		after := c.Reads(messages)
+		if len(after.Unread) == len(c.Unread) && after.More == c.More {
 			return *c, nil
 		}
-		if last = s.read(ctx, *c, after, person, messages); last == nil {
-			c.Inbox = after
-			return *c, nil
+		_, last = s.updateChat(ctx, *c, after, 0, equals("ow", person), name("st").NotEqual(expression.Value(string(chat.Merged))))
+		if last == nil {
+			return after, nil
 		}
 		if !Again(last) {
 			return *c, last
@@ -202,27 +202,10 @@ func (s *Store) Read(ctx context.Context, chatID, person string, messages []chat
 	return chat.Chat{}, exhausted("chat "+chatID, last)
 }
 
-func (s *Store) read(ctx context.Context, c chat.Chat, after chat.Inbox, person string, messages []chat.Key) error {
-	var marks []chat.Mark
-	for _, k := range messages {
-		if !slices.Contains(marks, k.Mark()) {
-			marks = append(marks, k.Mark())
-		}
-	}
-	u := &update{}
-	u.take("ur", markSet(marks...))
-	held := equals("ow", person).And(name("st").NotEqual(expression.Value(string(chat.Merged))))
-	if after.More != c.More {
-		u.remove("mo")
-		held = held.And(equals("mo", c.More[:]))
-	}
-	_, err := s.updateChat(ctx, c.ID, u, held)
-	return err
-}
-
-// EditCustomer changes what people say about the customer of a Chat, if the Chat's ownership is as read and whoever does
-// it is what change.Needs says. A Chat that waits by the rules is routed again in the same transaction; nothing else
-// of its ownership changes, so that neither epoch nor history tell of the edit. decide may read the rules in force.
+// EditCustomer changes what people say about the customer of a Chat, if the Chat's ownership is as read and the person
+// is what decide's Needs say. Only what the edit alters is written, and only if that is as read, so edits of different
+// things do not undo each other. A Chat that waits by the rules is routed again in the same transaction; nothing else
+// of its ownership changes, so that neither epoch nor history tell of the edit.
 func (s *Store) EditCustomer(ctx context.Context, chatID, person string, now time.Time, decide func(chat.Chat, team.Person) (chat.Edit, []chat.Need, error)) (chat.Chat, error) {
 	var last error
 	for n := range attempts {
@@ -237,12 +220,11 @@ func (s *Store) EditCustomer(ctx context.Context, chatID, person string, now tim
 		if err := edit.Check(); err != nil {
 			return r.chat, err
 		}
-		if edit.Same(r.chat.Customer) {
+		edited := r.chat.Edited(edit)
+		if written(r.chat, edited, 0).empty() {
 			return r.chat, nil
 		}
-		edited := r.chat
-		edited.Customer = edit.Apply(r.chat.Customer)
-		if last = s.edit(ctx, &edited, edit, needs, now); last == nil {
+		if edited, last = s.edit(ctx, r.chat, edited, needs, now); last == nil {
 			return edited, nil
 		}
 		if !Again(last) {
@@ -255,24 +237,18 @@ func (s *Store) EditCustomer(ctx context.Context, chatID, person string, now tim
 	return chat.Chat{}, exhausted("chat "+chatID, last)
 }
 
-func (s *Store) edit(ctx context.Context, c *chat.Chat, edit chat.Edit, needs []chat.Need, now time.Time) error {
+func (s *Store) edit(ctx context.Context, c, edited chat.Chat, needs []chat.Need, now time.Time) (chat.Chat, error) {
 	if !c.Waiting() || c.RulesVersion == chat.ByHand {
 		t := transaction{store: s}
-		u := &update{}
-		u.customer(edit)
-		t.update(s.chats, chatPK(c.ID), selfSK, u, asRead(*c))
+		t.chat(c, edited, chat.OwnershipPart)
 		t.needs(chat.Change{Needs: needs}, nil)
-		return t.commit(ctx)
+		return edited, t.commit(ctx)
 	}
-	placed, err := s.place(ctx, *c, now)
+	placed, err := s.place(ctx, edited, now)
 	if err != nil {
-		return err
+		return c, err
 	}
-	change := c.Rerouted(now, placed)
-	change.Edit, change.Needs = &edit, needs
-	if err := s.Commit(ctx, change); err != nil {
-		return err
-	}
-	*c = change.Apply()
-	return nil
+	change := edited.Rerouted(now, placed)
+	change.Before, change.Needs = c, needs
+	return change.After, s.Commit(ctx, change)
 }

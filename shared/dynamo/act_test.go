@@ -183,7 +183,7 @@ func TestEditCustomer(t *testing.T) {
 		"otherwise": {"to": [{"team": "everyone", "strategy": "round_robin"}]}}`, "alex", 0, dynamo.Now()))
 	edit := func(id, by, language string) error {
 		_, err := s.store.EditCustomer(t.Context(), id, by, dynamo.Now(), func(c chat.Chat, p team.Person) (chat.Edit, []chat.Need, error) {
-			return chat.Edit{Name: "Zoë", Language: language, Tags: []string{"vip"}}, []chat.Need{{Person: by, Admin: c.Owner != by}}, nil
+			return chat.Edit{Name: new("Zoë"), Language: new(language), Tags: new([]string{"vip"})}, []chat.Need{{Person: by, Admin: c.Owner != by}}, nil
 		})
 		return err
 	}

@@ -2,7 +2,6 @@ package dynamo
 
 import (
 	"context"
-	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -23,9 +22,9 @@ func (s *Store) Commit(ctx context.Context, change chat.Change) error {
 	}
 	t := transaction{store: s}
 	if change.Before.Epoch == 0 {
-		t.createChat(change)
+		t.put(s.chats, newChatItem(change.After), absent())
 	} else {
-		t.changeChat(change)
+		t.chat(change.Before, change.After, change.Holds)
 	}
 	for _, l := range change.Links {
 		t.link(change.Before.ID, l)
@@ -68,83 +67,6 @@ func (t *transaction) commit(ctx context.Context) error {
 	}
 	_, err := t.store.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: t.items})
 	return outcome("transaction", err)
-}
-
-func (t *transaction) createChat(ch chat.Change) {
-	c := ch.Before
-	c.Ownership = ch.After
-	arrive(&c, *ch.Arrival)
-	t.put(t.store.chats, newChatItem(c), absent())
-}
-
-// arrive applies a message to a Chat that does not exist yet.
-func arrive(c *chat.Chat, a chat.Arrival) {
-	c.LastIn = a.Message.Key
-	c.Unread = []chat.Mark{a.Message.Key.Mark()}
-	c.Preview = chat.Preview{Key: a.Message.Key, Direction: chat.In, Text: a.Preview}
-}
-
-// changeChat updates the attributes of the ownership that differ, if epoch, routing and pools are as read. The epoch
-// alone would not do: a step opens a further pool, and newer rules route again, without raising it.
-func (t *transaction) changeChat(ch chat.Change) {
-	u := &update{}
-	u.ownership(ch)
-	if ch.Edit != nil {
-		u.customer(*ch.Edit)
-	}
-	if ch.Arrival != nil {
-		u.arrival(ch.Before, *ch.Arrival)
-	}
-	held := asRead(ch.Before)
-	if ch.Seen {
-		held = held.And(lastInAsRead(ch.Before))
-	}
-	if ch.Arrival != nil && ch.Arrival.Language != "" {
-		held = held.And(name("lh").AttributeNotExists()) // people may say the language of a closed Chat, which raises no epoch
-	}
-	t.update(t.store.chats, chatPK(ch.Before.ID), selfSK, u, held)
-}
-
-func (u *update) ownership(ch chat.Change) {
-	before, after := ch.Before.Ownership, ch.After
-	become(u, "ep", before.Epoch, after.Epoch)
-	become(u, "oe", before.OwnerEpoch, after.OwnerEpoch)
-	become(u, "rt", before.Routed, after.Routed)
-	become(u, "rv", before.RulesVersion, after.RulesVersion)
-	become(u, "oa", millis(before.OpenedAt), millis(after.OpenedAt))
-	become(u, "ca", millis(before.ClosedAt), millis(after.ClosedAt))
-	become(u, "ws", millis(before.WaitingSince), millis(after.WaitingSince))
-	become(u, "st", string(before.Status), string(after.Status))
-	become(u, "ow", before.Owner, after.Owner)
-	become(u, "pr", string(before.Priority), string(after.Priority))
-	if !slices.Equal(before.Pools, after.Pools) {
-		if len(after.Pools) == 0 {
-			u.remove("po")
-		} else {
-			u.set("po", set(after.Pools))
-		}
-	}
-	id := ch.Before.ID
-	ownerKey, ownerAt, statusKey, statusAt := indexKeys(id, before)
-	ownerKey2, ownerAt2, statusKey2, statusAt2 := indexKeys(id, after)
-	become(u, "ownerKey", ownerKey, ownerKey2)
-	become(u, "ownerAt", ownerAt, ownerAt2)
-	become(u, "statusKey", statusKey, statusKey2)
-	become(u, "statusAt", statusAt, statusAt2)
-}
-
-// lastInAsRead holds while the customer wrote nothing newer. An ordinary message raises no epoch.
-func lastInAsRead(c chat.Chat) expression.ConditionBuilder {
-	return keyAsRead("li", c.LastIn)
-}
-
-// asRead holds while nobody changed the Chat's ownership since it was read.
-func asRead(c chat.Chat) expression.ConditionBuilder {
-	held := equals("ep", c.Epoch).And(equals("rt", c.Routed))
-	if len(c.Pools) == 0 {
-		return held.And(name("po").AttributeNotExists())
-	}
-	return held.And(name("po").Equal(expression.Value(set(c.Pools))))
 }
 
 // message puts the Message if it is nowhere: neither in this Chat nor in those that were merged into it.

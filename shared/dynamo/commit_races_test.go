@@ -46,7 +46,7 @@ func editsAs(by string, admin bool) func(context.Context, *dynamo.Store, chat.Ch
 			if !p.MayAct() || admin && p.Role != team.Admin {
 				return chat.Edit{}, nil, dynamo.ErrRefused
 			}
-			return chat.Edit{Name: "VIP"}, []chat.Need{{Person: by, Admin: admin}}, nil
+			return chat.Edit{Name: new("VIP")}, []chat.Need{{Person: by, Admin: admin}}, nil
 		})
 		return err
 	}
@@ -240,7 +240,7 @@ func TestOpeningHoldsWhileAsRead(t *testing.T) {
 	opensAgain := func(c chat.Chat) chat.Change { return c.OpensAgain(now, person("amira")) }
 	says := func(l line) { // people say what the language is
 		_, err := s.store.EditCustomer(ctx, l.id, "amira", now, func(chat.Chat, team.Person) (chat.Edit, []chat.Need, error) {
-			return chat.Edit{Language: "es", ByHand: true}, nil, nil
+			return chat.Edit{Language: new("es")}, nil, nil
 		})
 		s.must(err)
 	}
@@ -289,7 +289,7 @@ func TestAnEditIsNotLostInAMerge(t *testing.T) {
 			if c.Status == chat.Merged {
 				return chat.Edit{}, nil, merged
 			}
-			return chat.Edit{Name: "VIP"}, needs, nil
+			return chat.Edit{Name: new("VIP")}, needs, nil
 		})
 		if !errors.Is(err, merged) || s.chat(l.id).Customer.Name != "" {
 			t.Errorf("it was answered by %v", err)
@@ -427,10 +427,12 @@ func TestAReplyThatArrivesLate(t *testing.T) {
 // sent marks the reply that is the last message of a Chat, as the sender will.
 func (s *stage) sent(id string) {
 	s.Helper()
+	messages, err := s.store.LastMessages(s.Context(), id, 1)
+	s.must(err)
 	table, set := s.tables["ChatsTable"], "SET dl = :s"
-	_, err := serverstest.DynamoDB(s).UpdateItem(s.Context(), &dynamodb.UpdateItemInput{TableName: &table, UpdateExpression: &set,
+	_, err = serverstest.DynamoDB(s).UpdateItem(s.Context(), &dynamodb.UpdateItemInput{TableName: &table, UpdateExpression: &set,
 		Key: dynamo.Item{"pk": &types.AttributeValueMemberS{Value: "C#" + id},
-			"sk": &types.AttributeValueMemberS{Value: "M#" + s.chat(id).Preview.Key.String()}},
+			"sk": &types.AttributeValueMemberS{Value: "M#" + messages[0].Key.String()}},
 		ExpressionAttributeValues: dynamo.Item{":s": &types.AttributeValueMemberS{Value: string(chat.Sent)}}})
 	s.must(err)
 }

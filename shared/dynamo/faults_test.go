@@ -52,7 +52,7 @@ func TestFaultsOfWhatPeopleDo(t *testing.T) {
 		}, func(c chat.Chat) bool { return len(c.Unread) == 0 }, 2, 0},
 		{"edit the customer of a waiting Chat", "", func(s *stage, store *dynamo.Store, id string) error {
 			_, err := store.EditCustomer(s.Context(), id, "alex", dynamo.Now(), func(chat.Chat, team.Person) (chat.Edit, []chat.Need, error) {
-				return chat.Edit{Name: "Zoë", Language: "fr"}, []chat.Need{{Person: "alex", Admin: true}}, nil
+				return chat.Edit{Name: new("Zoë"), Language: new("fr")}, []chat.Need{{Person: "alex", Admin: true}}, nil
 			})
 			return err
 		}, func(c chat.Chat) bool { return c.Customer.Name == "Zoë" && c.Routed == 2 }, 1, 0},

@@ -112,36 +112,33 @@ func (s *Store) getBatch(ctx context.Context, table string, keys []Item, strong 
 // Deliver applies a customer message to an open Chat: one write, no read, no transaction, no index. It is the cheap
 // path of nearly all traffic. nil means applied; PutMessage must follow. With ErrRefused comes the Chat as it is, or nil
 // if there is none: it is not open, or the message is not newer than the last one applied (a late or repeated delivery).
+//
+// The Chat is not read, so the first update is for one that shows nothing newer and has room among its unread marks.
+// Where the refusal returns another, a second update is for that one.
 func (s *Store) Deliver(ctx context.Context, chatID string, a chat.Arrival) (*chat.Chat, error) {
-	old, err := s.deliver(ctx, chatID, a, chat.Chat{})
-	if errors.Is(err, ErrRefused) && old != nil && old.Status == chat.Open && !hasRoom(*old) {
-		return s.deliver(ctx, chatID, a, *old)
+	old, err := s.deliver(ctx, chat.Chat{ID: chatID}, a)
+	if errors.Is(err, ErrRefused) && old != nil && old.Status == chat.Open && old.LastIn.Before(a.Message.Key) {
+		return s.deliver(ctx, *old, a)
 	}
 	return old, err
 }
 
-// deliver counts the message as unread as the Chat as read has room for it; a Chat that was not read has room.
-func (s *Store) deliver(ctx context.Context, chatID string, a chat.Arrival, read chat.Chat) (*chat.Chat, error) {
-	k := a.Message.Key
-	u := &update{}
-	u.set("li", k[:])
-	u.unread(read, k)
-	u.preview(chat.Chat{}, k, chat.In, a.Preview)
-	become(u, "un", "", a.Username)
-	become(u, "pn", "", a.Profile)
-	was, err := s.updateChat(ctx, chatID, u, equals("st", string(chat.Open)).
-		And(older("li", k)).
-		And(countsAsRead(read, k)))
+func (s *Store) deliver(ctx context.Context, before chat.Chat, a chat.Arrival) (*chat.Chat, error) {
+	was, err := s.updateChat(ctx, before, before.Receives(a), before.CountedBy(a.Message.Key), equals("st", string(chat.Open)))
 	if err != nil {
 		return was, err
 	}
-	return nil, s.named(ctx, chatID, was.Customer.Username, a)
+	return nil, s.named(ctx, before.ID, was.Customer.Username, a)
 }
 
-// updateChat is a plain update of named attributes of a Chat. It returns what those attributes were before, and nothing
-// else of the Chat; when the condition fails, the Chat as it is.
-func (s *Store) updateChat(ctx context.Context, chatID string, u *update, held expression.ConditionBuilder) (*chat.Chat, error) {
-	e, err := expression.NewBuilder().WithUpdate(u.b).WithCondition(held).Build()
+// updateChat writes what differs between the Chat as read and as it becomes, without a transaction. It returns what the
+// attributes written were before, and nothing else of the Chat; when the condition fails, the Chat as it is.
+func (s *Store) updateChat(ctx context.Context, before, after chat.Chat, holds chat.Part, also ...expression.ConditionBuilder) (*chat.Chat, error) {
+	chatID, w := before.ID, written(before, after, holds)
+	if w.err != nil {
+		return nil, w.err
+	}
+	e, err := expression.NewBuilder().WithUpdate(w.b).WithCondition(w.condition(also...)).Build()
 	if err != nil {
 		return nil, err
 	}
@@ -213,24 +210,20 @@ func (s *Store) Late(ctx context.Context, c chat.Chat, a chat.Arrival) error {
 	if err := s.named(ctx, c.ID, "", a); err != nil {
 		return err
 	}
-	u := &update{}
-	u.unread(c, a.Message.Key)
-	return s.aside(ctx, c, a.Message, u, equals("st", string(chat.Open)).And(countsAsRead(c, a.Message.Key)))
+	if c.Status != chat.Open {
+		return ErrRefused
+	}
+	return s.aside(ctx, c, c.Receives(a), c.CountedBy(a.Message.Key), a.Message)
 }
 
 // Keep stores a message that neither opens the Chat nor moves it forward: a reaction, an edit, a revoke, an echo,
 // history. It counts as unread if the Chat is open and counts is set. ErrRefused: stored already, or the Chat changed.
 func (s *Store) Keep(ctx context.Context, c chat.Chat, a chat.Arrival, counts bool) error {
-	u := &update{}
-	held := equals("st", string(c.Status))
+	var holds chat.Part
 	if counts && c.Status == chat.Open {
-		u.unread(c, a.Message.Key)
-		held = held.And(countsAsRead(c, a.Message.Key))
+		holds = c.CountedBy(a.Message.Key)
 	}
-	if a.Preview != "" && u.preview(c, a.Message.Key, a.Message.Direction, a.Preview) {
-		held = held.And(older("pv", a.Message.Key))
-	}
-	return s.aside(ctx, c, a.Message, u, held)
+	return s.aside(ctx, c, c.Keeps(a, counts), holds, a.Message)
 }
 
 // Reveal puts a message in the place of the placeholder that stands under its key, in the Chat or in one that was merged
@@ -251,16 +244,12 @@ func (s *Store) Reveal(ctx context.Context, c chat.Chat, m chat.Message) error {
 // placeholder is what WhatsApp calls a message whose media follows.
 const placeholder = "media_placeholder"
 
-// aside stores a Message together with an update of its Chat, or a check of it where there is nothing to update.
-func (s *Store) aside(ctx context.Context, c chat.Chat, m chat.Message, u *update, held expression.ConditionBuilder) error {
+// aside stores a Message together with what it makes of its Chat, if the Chat has the status as read and no further Chat
+// was merged into it: a merge may have brought the Message with it.
+func (s *Store) aside(ctx context.Context, before, after chat.Chat, holds chat.Part, m chat.Message) error {
 	t := transaction{store: s}
-	held = held.And(fromAsRead(c)) // a merge may have brought the Message with it
-	if u.empty() {
-		t.check(chatPK(c.ID), selfSK, held)
-	} else {
-		t.update(s.chats, chatPK(c.ID), selfSK, u, held)
-	}
-	t.message(c, m)
+	t.chat(before, after, holds, equals("st", string(before.Status)), fromAsRead(before))
+	t.message(before, m)
 	return t.commit(ctx)
 }
 

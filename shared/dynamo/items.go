@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -52,12 +53,12 @@ type chatItem struct {
 	RulesVersion int64    `dynamodbav:"rv,omitempty"`
 	Routed       int64    `dynamodbav:"rt,omitempty"`
 
-	LastIn     []byte   `dynamodbav:"li,omitempty"`
-	Unread     [][]byte `dynamodbav:"ur,binaryset,omitempty"`
-	More       []byte   `dynamodbav:"mo,omitempty"`
-	PreviewKey []byte   `dynamodbav:"pv,omitempty"`
-	PreviewDir string   `dynamodbav:"pd,omitempty"`
-	Preview    string   `dynamodbav:"pt,omitempty"`
+	LastIn    []byte   `dynamodbav:"li,omitempty"`
+	Unread    [][]byte `dynamodbav:"ur,binaryset,omitempty"`
+	More      []byte   `dynamodbav:"mo,omitempty"`
+	PreviewAt []byte   `dynamodbav:"pv,omitempty"`
+	Sent      bool     `dynamodbav:"pd,omitempty"` // the preview is of a message of ours
+	Preview   string   `dynamodbav:"pt,omitempty"`
 
 	From []string `dynamodbav:"fr,stringset,omitempty"`
 	Into string   `dynamodbav:"in,omitempty"`
@@ -78,7 +79,7 @@ func newChatItem(c chat.Chat) chatItem {
 		Pools: c.Pools, WaitingSince: millis(c.WaitingSince), Priority: string(c.Priority),
 		RulesVersion: c.RulesVersion, Routed: c.Routed,
 		LastIn: keyBytes(c.LastIn), More: keyBytes(c.More),
-		PreviewKey: keyBytes(c.Preview.Key), PreviewDir: string(c.Preview.Direction), Preview: c.Preview.Text,
+		PreviewAt: momentBytes(c.Preview.At), Sent: c.Preview.Direction == chat.Out, Preview: c.Preview.Text,
 		From: c.From, Into: c.MergedInto,
 	}
 	for _, m := range c.Unread {
@@ -100,8 +101,14 @@ func (it chatItem) chat() chat.Chat {
 			Pools: it.Pools, WaitingSince: fromMillis(it.WaitingSince), Priority: assign.Priority(it.Priority),
 			RulesVersion: it.RulesVersion, Routed: it.Routed},
 		Inbox: chat.Inbox{LastIn: keyOf(it.LastIn), More: keyOf(it.More),
-			Preview: chat.Preview{Key: keyOf(it.PreviewKey), Direction: chat.Direction(it.PreviewDir), Text: it.Preview}},
+			Preview: chat.Preview{At: momentOf(it.PreviewAt), Text: it.Preview}},
 		From: it.From, MergedInto: it.Into,
+	}
+	if !c.Preview.At.IsZero() {
+		c.Preview.Direction = chat.In
+	}
+	if it.Sent {
+		c.Preview.Direction = chat.Out
 	}
 	for _, b := range it.Unread {
 		if len(b) == len(chat.Mark{}) {
@@ -299,11 +306,32 @@ func keyOf(b []byte) chat.Key {
 	return chat.Key(b)
 }
 
+func momentBytes(m chat.Moment) []byte {
+	if m.IsZero() {
+		return nil
+	}
+	return m[:]
+}
+
+func momentOf(b []byte) chat.Moment {
+	if len(b) != len(chat.Moment{}) {
+		return chat.Moment{}
+	}
+	return chat.Moment(b)
+}
+
+// marshal turns a tagged struct into an item. It leaves out every attribute that is NULL: what is empty is absent, and a
+// condition on an empty attribute as read asks for its absence. attributevalue 1.21 stores an empty slice that is not nil
+// as NULL in a set, also where it is told to omit empty ones.
 func marshal(it any) (Item, error) {
 	m, err := attributevalue.MarshalMap(it)
 	if err != nil {
 		return nil, fmt.Errorf("marshal %T: %w", it, err)
 	}
+	maps.DeleteFunc(m, func(_ string, v types.AttributeValue) bool {
+		_, null := v.(*types.AttributeValueMemberNULL)
+		return null
+	})
 	return m, nil
 }
 

@@ -116,11 +116,11 @@ const lastID = "\U0010FFFF"
 
 // LastMessagePlace is where a Chat stands in a list by last message.
 func LastMessagePlace(c chat.Chat) Place {
-	last := c.Preview.Key
-	if last.IsZero() {
-		last = c.LastIn
+	last := c.Preview.At.Time()
+	if c.Preview.At.IsZero() {
+		last = c.LastIn.Time()
 	}
-	return Place{At: last.Time().UnixMilli(), ID: c.ID}
+	return Place{At: last.UnixMilli(), ID: c.ID}
 }
 
 // WaitingChats lists the Chats that wait in the pools by how long, the one that came last first. Each pool is one shard for

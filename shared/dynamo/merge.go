@@ -59,8 +59,8 @@ func (s *Store) Merge(ctx context.Context, a, b chat.Chat, userID string, addres
 	}
 	m := chat.Merges(now, survivor, other, userID, placed, keys)
 	t := transaction{store: s}
-	t.mergeAway(m)
-	t.mergeInto(m)
+	t.chat(m.Other.Before, m.Other.After, m.Other.Holds)
+	t.chat(m.Survivor.Before, m.Survivor.After, m.Survivor.Holds)
 	t.history(other.ID, m.Other.Event)
 	t.history(survivor.ID, m.Survivor.Event)
 	for person, n := range m.Other.Loads() {
@@ -162,63 +162,6 @@ func (s *Store) aliasesOf(ctx context.Context, chatID string, addresses []string
 	return found, nil
 }
 
-// mergeAway is the Chat that points to the other from now on.
-func (t *transaction) mergeAway(m chat.Merge) {
-	c := m.Other.Before
-	u := &update{}
-	u.ownership(m.Other)
-	u.set("in", m.Survivor.Before.ID)
-	held := asRead(c).And(lastInAsRead(c), unreadAsRead(c), identitiesAsRead(c), saidAsRead(c), keyAsRead("pv", c.Preview.Key))
-	u.remove("ur")
-	u.remove("mo")
-	t.update(t.store.chats, chatPK(c.ID), selfSK, u, held)
-}
-
-// mergeInto is the Chat that goes on. Only what moves is asked for: it may get messages all the while.
-func (t *transaction) mergeInto(m chat.Merge) {
-	c, customer, inbox := m.Survivor.Before, m.Customer, m.Inbox
-	u := &update{}
-	u.ownership(m.Survivor)
-	u.add("fr", set(m.Gains))
-	held := asRead(c).And(identitiesAsRead(c))
-	become(u, "user", c.Customer.UserID, customer.UserID)
-	if c.Customer.PhoneSince != customer.PhoneSince {
-		u.set("ph", customer.Phone)
-		u.set("ps", customer.PhoneSince[:])
-	}
-	for _, a := range []struct{ attribute, before, after string }{
-		{"un", c.Customer.Username, customer.Username}, {"pn", c.Customer.Profile, customer.Profile}, {"nm", c.Customer.Name, customer.Name},
-		{"lg", c.Customer.Language, customer.Language}, {"ct", c.Customer.Country, customer.Country},
-	} {
-		if a.before != a.after {
-			u.set(a.attribute, a.after)
-			held = held.And(textAsRead(a.attribute, a.before))
-		}
-	}
-	if customer.ByHand != c.Customer.ByHand {
-		u.set("lh", true)
-		held = held.And(name("lh").AttributeNotExists())
-	}
-	if len(customer.Tags) != len(c.Customer.Tags) {
-		u.set("tg", set(customer.Tags))
-		held = held.And(setAsRead("tg", c.Customer.Tags))
-	}
-	if gained := inbox.Unread[len(c.Unread):]; len(gained) > 0 {
-		u.add("ur", markSet(gained...))
-		room := chat.MaxUnread - len(gained)
-		held = held.And(name("ur").AttributeNotExists().Or(name("ur").Size().LessThanEqual(expression.Value(room))))
-	}
-	if inbox.More != c.More {
-		u.set("mo", inbox.More[:])
-		held = held.And(unreadAsRead(c))
-	}
-	if inbox.Preview != c.Preview {
-		u.preview(c, inbox.Preview.Key, inbox.Preview.Direction, inbox.Preview.Text)
-		held = held.And(older("pv", inbox.Preview.Key))
-	}
-	t.update(t.store.chats, chatPK(c.ID), selfSK, u, held)
-}
-
 // lead makes an alias of one Chat lead to another.
 func (t *transaction) lead(address, from, to string) {
 	u := &update{}
@@ -234,49 +177,10 @@ func (s *Store) Follow(ctx context.Context, address, from, to string) error {
 	return t.commit(ctx)
 }
 
-// identitiesAsRead holds while no message showed another identity of the customer. A phone number is as new as its Key.
-func identitiesAsRead(c chat.Chat) expression.ConditionBuilder {
-	return textAsRead("user", c.Customer.UserID).And(keyAsRead("ps", c.Customer.PhoneSince))
-}
-
-// saidAsRead holds while nobody edited the customer.
-func saidAsRead(c chat.Chat) expression.ConditionBuilder {
-	byHand := name("lh").AttributeNotExists()
-	if c.Customer.ByHand {
-		byHand = equals("lh", true)
-	}
-	return byHand.And(textAsRead("nm", c.Customer.Name), textAsRead("lg", c.Customer.Language), setAsRead("tg", c.Customer.Tags))
-}
-
-// unreadAsRead holds while the same messages are unread.
-func unreadAsRead(c chat.Chat) expression.ConditionBuilder {
-	more := keyAsRead("mo", c.More)
-	if len(c.Unread) == 0 {
-		return more.And(name("ur").AttributeNotExists())
-	}
-	return more.And(name("ur").Equal(expression.Value(markSet(c.Unread...))))
-}
-
 // fromAsRead holds while no further Chat was merged into this one.
-func fromAsRead(c chat.Chat) expression.ConditionBuilder { return setAsRead("fr", c.From) }
-
-func setAsRead(attribute string, values []string) expression.ConditionBuilder {
-	if len(values) == 0 {
-		return name(attribute).AttributeNotExists()
+func fromAsRead(c chat.Chat) expression.ConditionBuilder {
+	if len(c.From) == 0 {
+		return name("fr").AttributeNotExists()
 	}
-	return name(attribute).Equal(expression.Value(set(values)))
-}
-
-func textAsRead(attribute, value string) expression.ConditionBuilder {
-	if value == "" {
-		return name(attribute).AttributeNotExists()
-	}
-	return equals(attribute, value)
-}
-
-func keyAsRead(attribute string, k chat.Key) expression.ConditionBuilder {
-	if k.IsZero() {
-		return name(attribute).AttributeNotExists()
-	}
-	return equals(attribute, k[:])
+	return name("fr").Equal(expression.Value(set(c.From)))
 }

@@ -65,7 +65,7 @@ func TestMergeHoldsOneByOne(t *testing.T) {
 		return a
 	}
 	replies := func(id string, in time.Duration) {
-		_, err := s.store.Reply(ctx, id, "amira", nil, dynamo.Now(), func(c chat.Chat, _ team.Person) (chat.Message, error) {
+		_, err := s.store.Reply(ctx, id, "amira", nil, dynamo.Now(), fmt.Sprint("in ", in), func(c chat.Chat, _ team.Person) (chat.Message, error) {
 			return c.Replies(dynamo.Now(), "amira", chat.NewKey(dynamo.Now().Add(in)), chat.Message{Type: "text", Text: fmt.Sprint("in ", in)})
 		})
 		s.must(err)
@@ -107,21 +107,21 @@ func TestMergeHoldsOneByOne(t *testing.T) {
 			third := s.chat(s.comes(l.user+".third", 2))
 			s.must(s.store.MovePhone(ctx, chat.Link{Address: alias(l.other, 1), Since: s.key(3)}, s.chat(l.other), third, "1"+l.other))
 		}, func(l ids, c chat.Chat) bool { return s.leads(alias(l.other, 1)) != c.ID }},
-		{"the other's name changes", func(l ids) { gives(l.id, l.other); edits(l.other, chat.Edit{Name: "Zoe", Language: "ar"}) },
-			func(l ids) { edits(l.other, chat.Edit{Name: "Zoë", Language: "ar"}) }, func(_ ids, c chat.Chat) bool { return c.Customer.Name == "Zoë" }},
-		{"the other's tags change", func(l ids) { gives(l.id, l.other); edits(l.other, chat.Edit{Tags: []string{"vip"}, Language: "ar"}) },
-			func(l ids) { edits(l.other, chat.Edit{Tags: []string{"big"}, Language: "ar"}) }, func(_ ids, c chat.Chat) bool { return c.Customer.Tags[0] == "big" }},
+		{"the other's name changes", func(l ids) { gives(l.id, l.other); edits(l.other, chat.Edit{Name: new("Zoe")}) },
+			func(l ids) { edits(l.other, chat.Edit{Name: new("Zoë")}) }, func(_ ids, c chat.Chat) bool { return c.Customer.Name == "Zoë" }},
+		{"the other's tags change", func(l ids) { gives(l.id, l.other); edits(l.other, chat.Edit{Tags: new([]string{"vip"})}) },
+			func(l ids) { edits(l.other, chat.Edit{Tags: new([]string{"big"})}) }, func(_ ids, c chat.Chat) bool { return c.Customer.Tags[0] == "big" }},
 		{"the survivor's tags change", func(l ids) {
 			gives(l.id, l.other)
-			edits(l.id, chat.Edit{Tags: []string{"a"}, Language: "ar"})
-			edits(l.other, chat.Edit{Tags: []string{"b"}, Language: "ar"})
-		}, func(l ids) { edits(l.id, chat.Edit{Tags: []string{"c"}, Language: "ar"}) }, func(_ ids, c chat.Chat) bool { return len(c.Customer.Tags) == 2 }},
-		{"the other's language is not by hand any more", func(l ids) { gives(l.id, l.other); edits(l.other, chat.Edit{Language: "ar", ByHand: true}) },
-			func(l ids) { edits(l.other, chat.Edit{Language: "ar"}) }, func(_ ids, c chat.Chat) bool { return !c.Customer.ByHand }},
-		{"the survivor's language is said", func(l ids) { gives(l.id, l.other); edits(l.other, chat.Edit{Language: "ar", ByHand: true}) },
-			func(l ids) { edits(l.id, chat.Edit{Language: "ar", ByHand: true}) }, nil},
-		{"the survivor's language changes", func(l ids) { gives(l.id, l.other); edits(l.other, chat.Edit{Language: "fr", ByHand: true}) },
-			func(l ids) { edits(l.id, chat.Edit{Language: "es"}) }, func(_ ids, c chat.Chat) bool { return c.Customer.Language == "fr" }},
+			edits(l.id, chat.Edit{Tags: new([]string{"a"})})
+			edits(l.other, chat.Edit{Tags: new([]string{"b"})})
+		}, func(l ids) { edits(l.id, chat.Edit{Tags: new([]string{"c"})}) }, func(_ ids, c chat.Chat) bool { return len(c.Customer.Tags) == 2 }},
+		{"the other's language is not by hand any more", func(l ids) { gives(l.id, l.other); edits(l.other, chat.Edit{Language: new("ar")}) },
+			func(l ids) { edits(l.other, chat.Edit{Language: new(assign.Unknown)}) }, func(_ ids, c chat.Chat) bool { return !c.Customer.ByHand }},
+		{"the survivor's language is said", func(l ids) { gives(l.id, l.other); edits(l.other, chat.Edit{Language: new("ar")}) },
+			func(l ids) { edits(l.id, chat.Edit{Language: new("ar")}) }, nil},
+		{"the survivor's language changes", func(l ids) { gives(l.id, l.other); edits(l.other, chat.Edit{Language: new("fr")}) },
+			func(l ids) { edits(l.id, chat.Edit{Language: new("es")}) }, func(_ ids, c chat.Chat) bool { return c.Customer.Language == "es" }},
 		{"the survivor's customer takes a username", func(l ids) { says(l.other, username(l.other, 2)) }, func(l ids) { says(l.id, username(l.id, 5)) },
 			func(_ ids, c chat.Chat) bool { return c.Customer.Username == "name5" }},
 		{"the survivor's customer names themselves", func(l ids) { says(l.other, profile(l.other, 2)) }, func(l ids) { says(l.id, profile(l.id, 5)) },

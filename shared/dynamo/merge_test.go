@@ -85,7 +85,7 @@ func TestMergeHoldsWhileAsRead(t *testing.T) {
 			must(s.Late(ctx, read(o), chat.Arrival{Message: late}))
 		}},
 		{"a reply of the other's Assignee", func(_, o string) { gives(o) }, func(_, o string) {
-			_, err := s.Reply(ctx, o, "dan", nil, now, func(c chat.Chat, _ team.Person) (chat.Message, error) {
+			_, err := s.Reply(ctx, o, "dan", nil, now, "hello", func(c chat.Chat, _ team.Person) (chat.Message, error) {
 				return c.Replies(now, "dan", chat.NewKey(now), chat.Message{Type: "text", Text: "hello"})
 			})
 			must(err)
@@ -99,14 +99,14 @@ func TestMergeHoldsWhileAsRead(t *testing.T) {
 		{"a phone number of the survivor", nil, func(s2, _ string) {
 			must(s.Link(ctx, read(s2), chat.Link{Address: "p3" + s2, Since: message(5000).Key}, chat.Identities{Phone: "3" + s2}))
 		}},
-		{"the other's customer gets a name", func(_, o string) { gives(o) }, func(_, o string) { edits(o, chat.Edit{Name: "VIP", Language: "en"}) }},
-		{"the other's customer gets a tag", func(_, o string) { gives(o) }, func(_, o string) { edits(o, chat.Edit{Tags: []string{"vip"}, Language: "en"}) }},
-		{"the other's customer gets a language", func(_, o string) { gives(o) }, func(_, o string) { edits(o, chat.Edit{Language: "fr"}) }},
-		{"people confirm the other's language", func(_, o string) { gives(o) }, func(_, o string) { edits(o, chat.Edit{Language: "en", ByHand: true}) }},
-		{"the survivor's customer gets a name, as the other's has", func(s, o string) { gives(s); gives(o); edits(o, chat.Edit{Name: "VIP", Language: "en"}) },
-			func(s, _ string) { edits(s, chat.Edit{Name: "Zoë", Language: "en"}) }},
-		{"the survivor's customer gets a tag, as the other's has", func(s, o string) { gives(s); gives(o); edits(o, chat.Edit{Tags: []string{"vip"}, Language: "en"}) },
-			func(s, _ string) { edits(s, chat.Edit{Tags: []string{"big"}, Language: "en"}) }},
+		{"the other's customer gets a name", func(_, o string) { gives(o) }, func(_, o string) { edits(o, chat.Edit{Name: new("VIP")}) }},
+		{"the other's customer gets a tag", func(_, o string) { gives(o) }, func(_, o string) { edits(o, chat.Edit{Tags: new([]string{"vip"})}) }},
+		{"the other's customer gets a language", func(_, o string) { gives(o) }, func(_, o string) { edits(o, chat.Edit{Language: new("fr")}) }},
+		{"people confirm the other's language", func(_, o string) { gives(o) }, func(_, o string) { edits(o, chat.Edit{Language: new("en")}) }},
+		{"the survivor's customer gets a name, as the other's has", func(s, o string) { gives(s); gives(o); edits(o, chat.Edit{Name: new("VIP")}) },
+			func(s, _ string) { edits(s, chat.Edit{Name: new("Zoë")}) }},
+		{"the survivor's customer gets a tag, as the other's has", func(s, o string) { gives(s); gives(o); edits(o, chat.Edit{Tags: new([]string{"vip"})}) },
+			func(s, _ string) { edits(s, chat.Edit{Tags: new([]string{"big"})}) }},
 	} {
 		other, survivor := fmt.Sprint("other-", i), fmt.Sprint("survivor-", i)
 		opens(other, chat.Customer{Phone: "1" + other, Language: "en"}, "p"+other)

@@ -3,7 +3,6 @@ package dynamo
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
 	"maps"
 	"math"
 	"slices"
@@ -139,11 +138,38 @@ func (s *Store) secondsOf(ctx context.Context, chatID string, from *chat.Message
 }
 
 // firstOf is the text of the smallest key of a second.
-func firstOf(second time.Time) string {
-	var k chat.Key
-	binary.BigEndian.PutUint32(k[:], uint32(second.Unix()))
-	return k.String()
+func firstOf(second time.Time) string { return chat.FirstKey(second).String() }
+
+// Unseen reports whether a customer's message of this second or a later one is unread in the Chat as read, other than the
+// one with the key seen. An unread mark tells no time, so the Messages from that second on are read, strongly consistent,
+// unless the last message alone decides.
+func (s *Store) Unseen(ctx context.Context, c chat.Chat, since time.Time, seen chat.Key) (bool, error) {
+	unread := func(k chat.Key) bool {
+		return k != seen && !k.Before(chat.FirstKey(since)) && (slices.Contains(c.Unread, k.Mark()) || k == c.More)
+	}
+	switch {
+	case !c.HasUnread():
+		return false, nil
+	case unread(c.LastIn), !c.More.IsZero() && unread(c.More):
+		return true, nil
+	}
+	for from := chat.FirstKey(since); ; {
+		page, err := s.MessagesAfter(ctx, c, from, unseenPage)
+		if err != nil {
+			return false, err
+		}
+		if slices.ContainsFunc(page.Messages, func(m chat.Message) bool { return unread(m.Key) }) {
+			return true, nil
+		}
+		if !page.More {
+			return false, nil
+		}
+		from = page.Messages[len(page.Messages)-1].Key
+	}
 }
+
+// unseenPage is how many Messages Unseen reads at a time: nearly always all there are.
+const unseenPage = 100
 
 // EventOf is an event of the history of a Chat.
 type EventOf struct {

@@ -33,13 +33,13 @@ type onceItem struct {
 
 // Reply accepts a message of the Assignee: in one transaction that holds only while Chat, epoch and owner are as decide
 // saw them and the person is active with a role, the Message is put, the Chat's preview follows, and the key, if there
-// is one, is remembered. Nothing is sent here: the Message's stream record is what the sender goes by.
+// is one, is remembered. preview is what a list shows of it. Nothing is sent here: the Message's stream record is what the sender goes by.
 //
 // A key that is known answers before decide is asked: the Message it stands for, or [chat.KeyReused] when something else
 // was asked for then. decide is pure and is asked again when somebody else was first; the Message keeps the Key
 // that it had first, by which Reply knows an attempt whose outcome stayed unknown. Success means accepted, once; without a key of
 // the client, a repetition after an error may accept the same text twice.
-func (s *Store) Reply(ctx context.Context, chatID, person string, once *Once, now time.Time, decide func(chat.Chat, team.Person) (chat.Message, error)) (chat.Message, error) {
+func (s *Store) Reply(ctx context.Context, chatID, person string, once *Once, now time.Time, preview string, decide func(chat.Chat, team.Person) (chat.Message, error)) (chat.Message, error) {
 	var last error
 	var tried *chat.Message
 	for n := range attempts {
@@ -62,7 +62,7 @@ func (s *Store) Reply(ctx context.Context, chatID, person string, once *Once, no
 		if tried != nil {
 			m.Key = tried.Key // the customer may have written meanwhile, which would move it
 		}
-		if last = s.accept(ctx, r.chat, m, once, now); last == nil {
+		if last = s.accept(ctx, r.chat, m, preview, once, now); last == nil {
 			return m, nil
 		}
 		if !Again(last) {
@@ -92,18 +92,9 @@ func (s *Store) remembered(ctx context.Context, chatID string, once Once, it onc
 
 // accept is the transaction of a reply. Write units: 2 each for the Chat (no index follows the preview), the person, a
 // Message of up to 1 KB, and the key.
-func (s *Store) accept(ctx context.Context, c chat.Chat, m chat.Message, once *Once, now time.Time) error {
+func (s *Store) accept(ctx context.Context, c chat.Chat, m chat.Message, preview string, once *Once, now time.Time) error {
 	t := transaction{store: s}
-	held := equals("ep", c.Epoch).And(equals("ow", m.By)).And(equals("st", string(chat.Open)))
-	if m.Type == chat.Reaction || m.Key.Time().Before(c.Preview.Key.Time()) {
-		t.check(chatPK(c.ID), selfSK, held)
-	} else {
-		u := &update{}
-		u.set("pv", m.Key[:])
-		u.set("pd", string(m.Direction))
-		u.set("pt", chat.PreviewText(m.Text, m.Type))
-		t.update(s.chats, chatPK(c.ID), selfSK, u, held)
-	}
+	t.chat(c, c.Sends(m, preview), 0, equals("ep", c.Epoch), equals("ow", m.By), equals("st", string(chat.Open)))
 	t.put(s.chats, newMessageItem(c.ID, m), absent())
 	t.checkIn(s.team, peoplePK, m.By, able(chat.Need{Person: m.By}))
 	if once != nil {

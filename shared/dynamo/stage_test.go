@@ -170,11 +170,17 @@ func (s *stage) sets(store *dynamo.Store, id, by string, to chat.Status, seen ch
 			change := c.OpensAgain(now, person(by))
 			return &change, nil
 		}
-		if !seen.IsZero() && seen.Before(c.LastIn) {
-			return nil, &chat.Error{Code: chat.NewMessage}
-		}
 		change := c.Closes(now, person(by))
-		change.Seen = !seen.IsZero()
+		if !seen.IsZero() {
+			unseen, err := store.Unseen(s.Context(), c, seen.Time(), seen)
+			if err != nil {
+				return nil, err
+			}
+			if unseen {
+				return nil, &chat.Error{Code: chat.NewMessage}
+			}
+			change.Holds = chat.InboxPart
+		}
 		return &change, nil
 	})
 	return err
@@ -184,7 +190,7 @@ func (s *stage) sets(store *dynamo.Store, id, by string, to chat.Status, seen ch
 func (s *stage) replies(store *dynamo.Store, id, by, text string, once *dynamo.Once) (chat.Message, error) {
 	now := dynamo.Now()
 	key := chat.NewKey(now)
-	return store.Reply(s.Context(), id, by, once, now, func(c chat.Chat, p team.Person) (chat.Message, error) {
+	return store.Reply(s.Context(), id, by, once, now, text, func(c chat.Chat, p team.Person) (chat.Message, error) {
 		if err := access.Check(p, access.Reply, c); err != nil {
 			return chat.Message{}, err
 		}

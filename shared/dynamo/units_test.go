@@ -80,7 +80,7 @@ func TestWriteUnits(t *testing.T) {
 	}
 	replies := func(once *Once) func() error {
 		return func() error {
-			_, err := s.Reply(ctx, c.ID, "amira", once, now, func(c chat.Chat, _ team.Person) (chat.Message, error) {
+			_, err := s.Reply(ctx, c.ID, "amira", once, now, strings.Repeat("p", 72), func(c chat.Chat, _ team.Person) (chat.Message, error) {
 				return c.Replies(now, "amira", chat.NewKey(now), chat.Message{Type: "text", Text: strings.Repeat("t", 600)})
 			})
 			return err

@@ -291,7 +291,7 @@ func TestShowChat(t *testing.T) {
 	names := httpapi.Names{People: map[string]string{"dan": "Dan"}}
 	open := chat.Chat{ID: "c1", Number: "1", Ownership: chat.Ownership{Status: chat.Open, Owner: "dan", Epoch: 2},
 		Customer: chat.Customer{Profile: "Maria", Language: "unknown", Country: "BR", UserID: "secret", Phone: "551199"},
-		Inbox:    chat.Inbox{LastIn: key, Unread: []chat.Mark{{1}, {2}}, Preview: chat.Preview{Key: key, Direction: chat.In, Text: "olá"}}}
+		Inbox:    chat.Inbox{LastIn: key, Unread: []chat.Mark{{1}, {2}}, Preview: chat.Preview{At: chat.MomentOf(key, key.Time()), Direction: chat.In, Text: "olá"}}}
 	got := httpapi.ShowChat(open, viewer, names, now)
 	if !got.Window.Open || !got.Window.ClosesAt.Equal(now.Add(23*time.Hour)) || got.Unread != 2 || got.UnreadMore || got.Notice != nil || !got.Can.Reply ||
 		got.Customer.Name != "Maria" || got.Customer.Language != "" || got.Customer.Country != "BR" || got.LastMessage.Preview != "olá" || got.Waiting != nil {

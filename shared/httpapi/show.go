@@ -90,8 +90,8 @@ func ShowChat(c chat.Chat, viewer team.Person, names Names, now time.Time) Shown
 		shown.LastIn = when(c.LastIn.Time())
 		shown.Window = ShownWindow{Open: now.Before(closes), ClosesAt: &closes}
 	}
-	if p := c.Preview; !p.Key.IsZero() {
-		shown.LastMessage = &ShownPreview{At: p.Key.Time(), Direction: p.Direction, Preview: p.Text}
+	if p := c.Preview; !p.At.IsZero() {
+		shown.LastMessage = &ShownPreview{At: p.At.Time(), Direction: p.Direction, Preview: p.Text}
 	}
 	if n := access.NoticeOf(viewer, c); n != nil {
 		shown.Notice = &ShownNotice{Code: n.Code, Text: n.Text, Assignee: names.named(n.Assignee)}

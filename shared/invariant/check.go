@@ -190,6 +190,7 @@ func (c *checker) messages() {
 	seen := map[stored]Message{}
 	keys := map[string]map[chat.Key]bool{}
 	marks := map[string]map[chat.Mark]bool{}
+	newest := map[string]map[chat.Key]chat.Message{} // of those that a list shows; the earlier one where a Message is stored twice
 	for _, m := range c.Messages {
 		v, ok := c.chats[m.Chat]
 		if !ok {
@@ -200,6 +201,15 @@ func (c *checker) messages() {
 			keys[v.ID], marks[v.ID] = map[chat.Key]bool{}, map[chat.Mark]bool{}
 		}
 		keys[v.ID][m.Key], marks[v.ID][m.Key.Mark()] = true, true
+		if m.Listed() {
+			on := c.goesOn(v.ID).ID
+			if newest[on] == nil {
+				newest[on] = map[chat.Key]chat.Message{}
+			}
+			if twin, twice := newest[on][m.Key]; !twice || m.Moment().Before(twin.Moment()) {
+				newest[on][m.Key] = m.Message
+			}
+		}
 		if m.WAMID == "" {
 			continue
 		}
@@ -225,6 +235,15 @@ func (c *checker) messages() {
 		}
 		if !v.More.IsZero() && (!slices.ContainsFunc(family, func(id string) bool { return keys[id][v.More] }) || slices.Contains(v.Unread, v.More.Mark())) {
 			c.breach("I4", []string{v.ID, v.More.String()}, "counts a message beyond those it lists that is not stored, or is listed")
+		}
+		for _, m := range newest[v.ID] {
+			at := m.Moment()
+			if m.Source == chat.History { // its media come later, in the place of what announced them
+				at = chat.MomentOf(m.Key, time.Time{})
+			}
+			if v.Preview.At.Before(at) {
+				c.breach("I4", []string{v.ID, m.Key.String()}, "a list shows an older message of it than this one")
+			}
 		}
 		if len(v.Unread) > chat.MaxUnread {
 			c.breach("I4", []string{v.ID}, "holds %d unread marks", len(v.Unread))
