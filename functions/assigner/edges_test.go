@@ -42,7 +42,7 @@ func TestAtTheLimitOfUnread(t *testing.T) {
 		w := newWorld(t)
 		w.receives(text("US.1", "", "one", morning))
 		w.receives(many(chat.MaxUnread - 2)...)
-		_, err := w.store.Deliver(t.Context(), w.onlyNow().ID, chat.Arrival{Message: chat.Message{Key: key(newest, morning.Add(time.Hour))}})
+		_, err := w.store.Deliver(t.Context(), w.onlyNow().ID, chat.Arrival{Preview: "newest", Message: chat.Message{Key: key(newest, morning.Add(time.Hour))}})
 		w.must(err)
 		w.receives(newest)
 		if c := w.only(); !c.More.IsZero() || len(c.Unread) != chat.MaxUnread {
@@ -57,10 +57,10 @@ func TestAtTheLimitOfUnread(t *testing.T) {
 		stale := w.only()
 		w.receives(newest)
 		late := chat.Message{Key: testSecret.Key(morning.Add(-time.Hour).Unix(), "late"), WAMID: "late", Direction: chat.In, Type: "text"}
-		if err := w.store.Late(t.Context(), stale, chat.Arrival{Message: late}); !dynamo.Again(err) {
+		if err := w.store.Late(t.Context(), stale, chat.Arrival{Message: late, Preview: "hello"}); !dynamo.Again(err) {
 			t.Errorf("stored on what was read before the newer one: %v", err)
 		}
-		w.must(w.store.Late(t.Context(), w.only(), chat.Arrival{Message: late}))
+		w.must(w.store.Late(t.Context(), w.only(), chat.Arrival{Message: late, Preview: "hello"}))
 		if c := w.only(); c.More != key(newest, morning.Add(time.Hour)) {
 			t.Errorf("more went back to %s", c.More)
 		}

@@ -127,15 +127,15 @@ func (a *assigner) create(ctx context.Context, m whatsapp.Message, arrival chat.
 // who is free gets it at once if nobody waits there (direct.go); else it waits. Either is one transaction; a waiting
 // entry's stream record is the signal to serve the pool.
 func (a *assigner) open(ctx context.Context, c chat.Chat, arrival chat.Arrival, o *openings, links ...chat.Link) error {
-	if language := detect.Language(arrival.Message.Text); language != assign.Unknown && !c.Customer.ByHand {
-		arrival.Language, c.Customer.Language = language, language
-	}
 	rules, err := a.rules(ctx)
 	if err != nil {
 		return err
 	}
 	now := a.now()
-	asked := c // the rules see the phone number also where it is not the Chat's yet
+	asked := c // with what the message tells, also where it is not the Chat's yet
+	if language := detect.Language(arrival.Message.Text); language != assign.Unknown && !c.Customer.ByHand {
+		arrival.Language, asked.Customer.Language = language, language
+	}
 	if asked.Customer.Phone == "" {
 		asked.Customer.Phone = arrival.Phone
 	}

@@ -160,7 +160,7 @@ func TestWhyEachRuleDecided(t *testing.T) {
 			d.writes("other", "what is the price?")
 			d.writes("chat", "hello")
 			m := d.wrote(d.clock.Add(time.Second), "I want a refund")
-			_, err := d.store.Deliver(d.Context(), "chat", chat.Arrival{Message: m})
+			_, err := d.store.Deliver(d.Context(), "chat", chat.Arrival{Message: m, Preview: "hello"})
 			d.ok(err)
 			d.closed("chat")
 			d.merges("other", "chat")
@@ -252,7 +252,7 @@ func TestOldDecisionsAreNotExplained(t *testing.T) {
 	d.ok(err)
 	m := d.wrote(d.clock, "I want a refund")
 	c := chat.Chat{ID: "chat", Number: seed.SupportNumber}
-	change := c.Opens(d.clock, c.Place(m, f.Rules, f.Version, f.Settings, d.clock), chat.Arrival{Message: m})
+	change := c.Opens(d.clock, c.Place(m, f.Rules, f.Version, f.Settings, d.clock), chat.Arrival{Message: m, Preview: "hello"})
 	change.Event.Decision.Message = ""
 	d.ok(d.store.Commit(t.Context(), change))
 	decision := d.must("GET /v1/chats/{chatId}/history", "chat", "")["items"].([]any)[0].(map[string]any)["decision"].(map[string]any)

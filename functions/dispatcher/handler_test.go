@@ -60,7 +60,7 @@ func (w *world) waiting(id, text string) chat.Chat {
 	m := chat.Message{Key: chat.Secret("s").Key(1, id), WAMID: id, Direction: chat.In, Type: "text", Text: text}
 	c := chat.Chat{ID: id, Number: seed.SupportNumber, Customer: chat.Customer{UserID: id, Language: "en", Country: "US"}}
 	placed := c.Place(m, rules.Rules, rules.Version, rules.Settings, dynamo.Now())
-	w.must(w.store.Commit(w.Context(), c.Opens(dynamo.Now(), placed, chat.Arrival{Message: m})))
+	w.must(w.store.Commit(w.Context(), c.Opens(dynamo.Now(), placed, chat.Arrival{Message: m, Preview: "hello"})))
 	return w.chat(id)
 }
 

@@ -142,7 +142,7 @@ func TestWaiting(t *testing.T) {
 		c := chat.Chat{ID: fmt.Sprintf("chat%d", n), Number: seed.SupportNumber}
 		since := now.Add(-time.Duration(10-n) * time.Minute)
 		m := chat.Message{Key: chat.Secret("s").Key(since.Unix(), c.ID), Direction: chat.In, Type: "text", Arrived: since}
-		change := c.Opens(since, c.Place(m, rules, 1, seed.Settings, since), chat.Arrival{Message: m})
+		change := c.Opens(since, c.Place(m, rules, 1, seed.Settings, since), chat.Arrival{Message: m, Preview: "hello"})
 		if err := o.store.Commit(t.Context(), change); err != nil {
 			t.Fatal(err)
 		}

@@ -79,7 +79,7 @@ func (w *world) opens(id string) chat.Chat {
 	w.must(err)
 	m := chat.Message{Key: chat.Secret("s").Key(1, id), WAMID: id, Direction: chat.In, Type: "text", Text: "hello"}
 	c := chat.Chat{ID: id, Number: seed.SupportNumber, Customer: chat.Customer{UserID: id, Language: "en", Country: "US"}}
-	w.must(w.healthy.Commit(w.Context(), c.Opens(w.opened, c.Place(m, rules.Rules, rules.Version, rules.Settings, w.opened), chat.Arrival{Message: m})))
+	w.must(w.healthy.Commit(w.Context(), c.Opens(w.opened, c.Place(m, rules.Rules, rules.Version, rules.Settings, w.opened), chat.Arrival{Message: m, Preview: "hello"})))
 	return w.chat(id)
 }
 
@@ -87,7 +87,7 @@ func (w *world) opens(id string) chat.Chat {
 func (w *world) waits(id string, rules dynamo.InForce, since time.Time) {
 	m := chat.Message{Key: chat.Secret("s").Key(1, id), WAMID: id, Direction: chat.In, Type: "text", Text: "hello"}
 	c := chat.Chat{ID: id, Number: seed.SupportNumber, Customer: chat.Customer{UserID: id, Language: "en", Country: "US"}}
-	change := c.Opens(since, c.Place(m, rules.Rules, rules.Version, rules.Settings, since), chat.Arrival{Message: m})
+	change := c.Opens(since, c.Place(m, rules.Rules, rules.Version, rules.Settings, since), chat.Arrival{Message: m, Preview: "hello"})
 	err := w.healthy.Commit(w.Context(), change)
 	if err == nil {
 		err = w.healthy.Unserved(w.Context(), change.Enters()[0], chat.Event{Epoch: 1, At: w.now(), Type: chat.Nobody, Status: chat.Open, Routed: 1,

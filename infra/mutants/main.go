@@ -2,6 +2,8 @@
 //
 //	go run ./infra/local/withservers -- go run ./infra/mutants
 //
+// Before that it lists the attributes that an update alters without asking for them (bare.go).
+//
 // It does not touch the source. The tests of the packages that write run against DynamoDB Local as always, but through a
 // proxy that leaves one part of one condition out of every request of the product. A first round without a mutant runs
 // each test alone and notes which conditions it comes by, so that a mutant meets only the tests that can notice it. What
@@ -73,10 +75,18 @@ func run(only, among *regexp.Regexp, list bool) error {
 	}
 	fmt.Printf("%d tests, first without a mutant\n", len(tests))
 	begin := time.Now()
-	by, err := whoComesBy(tests, target)
+	by, bareSites, err := whoComesBy(tests, target)
 	if err != nil {
 		return err
 	}
+	unguarded := 0
+	for _, b := range bareSites {
+		if whyBare(b) == "" {
+			unguarded++
+			fmt.Printf("UNGUARDED %s\n", b)
+		}
+	}
+	fmt.Printf("%d attributes are altered without being asked for, %d of them for no known reason\n", len(bareSites), unguarded)
 	var sites []site
 	for s := range by {
 		if only.MatchString(s.String()) {
@@ -117,21 +127,26 @@ func run(only, among *regexp.Regexp, list bool) error {
 		}
 	})
 	fmt.Printf("%d noticed, %d accepted with a reason, %d survived, in %s\n", noticed, accepted, survived, time.Since(begin).Round(time.Second))
-	if survived > 0 {
+	switch {
+	case survived > 0:
 		return errors.New("a condition that no test misses is either not needed or not tested")
+	case unguarded > 0:
+		return errors.New("an attribute that is altered whatever it was needs a condition, or a reason in bare.go")
 	}
 	return nil
 }
 
-// whoComesBy runs each test alone without a mutant: which of them send which condition, the quickest first.
-func whoComesBy(tests []test, target string) (map[site][]test, error) {
+// whoComesBy runs each test alone without a mutant: which of them send which condition, the quickest first, and which
+// attributes any of them alters without a condition.
+func whoComesBy(tests []test, target string) (map[site][]test, []bareSite, error) {
+	bareSites := map[bareSite]bool{}
 	var mu sync.Mutex
 	by := map[site][]test{}
 	var broken []string
 	side(len(tests), func(i int) {
 		t := tests[i]
 		begin := time.Now()
-		p := &proxy{seen: map[site]bool{}}
+		p := newProxy(nil)
 		failed, output := together([]test{t}, p, target)
 		t.took = time.Since(begin)
 		if failed != "" {
@@ -145,14 +160,15 @@ func whoComesBy(tests []test, target string) (map[site][]test, error) {
 		for s := range p.seen {
 			by[s] = append(by[s], t)
 		}
+		maps.Copy(bareSites, p.bare)
 	})
 	if broken != nil {
-		return nil, fmt.Errorf("these fail without a mutant:\n%s", strings.Join(broken, "\n"))
+		return nil, nil, fmt.Errorf("these fail without a mutant:\n%s", strings.Join(broken, "\n"))
 	}
 	for _, tests := range by {
 		slices.SortFunc(tests, func(a, b test) int { return cmp.Compare(a.took, b.took) })
 	}
-	return by, nil
+	return by, slices.SortedFunc(maps.Keys(bareSites), func(a, b bareSite) int { return cmp.Compare(a.String(), b.String()) }), nil
 }
 
 // noticers are the names of tests that noticed something in this run.
@@ -200,7 +216,7 @@ func byTime(tests []test) [][]test {
 // fails names a test that fails twice without the condition: one that fails once may have been too slow for something.
 func fails(s site, tests []test, target string) string {
 	for len(tests) > 0 {
-		name, _ := together(tests, &proxy{mutant: &s, seen: map[site]bool{}}, target)
+		name, _ := together(tests, newProxy(&s), target)
 		if name == "" {
 			return ""
 		}
@@ -208,7 +224,7 @@ func fails(s site, tests []test, target string) string {
 		if i := slices.IndexFunc(tests, func(t test) bool { return t.name == name }); i >= 0 {
 			suspects, others = tests[i:i+1], slices.Concat(tests[:i], tests[i+1:])
 		}
-		if again, _ := together(suspects, &proxy{mutant: &s, seen: map[site]bool{}}, target); again != "" {
+		if again, _ := together(suspects, newProxy(&s), target); again != "" {
 			return again
 		}
 		tests = others

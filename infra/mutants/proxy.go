@@ -32,6 +32,11 @@ type proxy struct {
 
 	mu   sync.Mutex
 	seen map[site]bool
+	bare map[bareSite]bool
+}
+
+func newProxy(mutant *site) *proxy {
+	return &proxy{mutant: mutant, seen: map[site]bool{}, bare: map[bareSite]bool{}}
 }
 
 // serve begins to serve on a free port; stop ends it.
@@ -113,11 +118,17 @@ func (p *proxy) transaction(request map[string]any) (changed bool) {
 // operation notes the sites of one write and drops the mutant's part; empty says that no condition is left of one.
 func (p *proxy) operation(write, kind string, operation map[string]any) (changed, empty bool) {
 	condition, _ := operation["ConditionExpression"].(string)
+	update, _ := operation["UpdateExpression"].(string)
+	names, values := placeholders(operation)
+	item := kind + " " + itemKind(operation)
+	p.mu.Lock()
+	for _, n := range bare(update, condition, names) {
+		p.bare[bareSite{write, item, n}] = true
+	}
+	p.mu.Unlock()
 	if condition == "" {
 		return false, false
 	}
-	names, values := placeholders(operation)
-	item := kind + " " + itemKind(operation)
 	at := func(part string) site { return site{write, item, spelled(part, names, values)} }
 	parts := conjuncts(condition)
 	p.mu.Lock()
@@ -129,7 +140,6 @@ func (p *proxy) operation(write, kind string, operation map[string]any) (changed
 		return false, false
 	}
 	rest := without(parts, func(part string) bool { return at(part) == *p.mutant })
-	update, _ := operation["UpdateExpression"].(string)
 	set(operation, "ConditionExpression", rest, rest == "")
 	n, v := used(names, rest, update), used(values, rest, update)
 	set(operation, "ExpressionAttributeNames", n, n == nil)

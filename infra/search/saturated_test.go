@@ -68,7 +68,7 @@ func (l *lane) waits(t *testing.T, n int) {
 	opens := func(ctx context.Context, id string, at time.Time) error {
 		m := chat.Message{Key: l.secret.Key(at.Unix(), id), WAMID: id, Direction: chat.In, Type: "text", Text: "hello"}
 		c := chat.Chat{ID: id, Number: seed.SupportNumber, Customer: chat.Customer{UserID: id, Language: "en", Country: "US"}}
-		change := c.Opens(at, c.Place(m, rules.Rules, rules.Version, team.Settings{}, at), chat.Arrival{Message: m})
+		change := c.Opens(at, c.Place(m, rules.Rules, rules.Version, team.Settings{}, at), chat.Arrival{Message: m, Preview: "hello"})
 		if err := l.store.Commit(ctx, change); err != nil {
 			return err
 		}

@@ -63,7 +63,7 @@ func TestReplayGivesTheStoredDecision(t *testing.T) {
 			t.Fatal(err)
 		}
 		c, m := anyChat(t), anyMessage(t)
-		opened := c.Opens(noon, c.Place(m, rules, 7, assign.TestSeed, noon), chat.Arrival{Message: m})
+		opened := c.Opens(noon, c.Place(m, rules, 7, assign.TestSeed, noon), chat.Arrival{Message: m, Preview: "hello"})
 		routed := stored(t, opened.Event.Decision)
 		if routed.Partial {
 			partial++

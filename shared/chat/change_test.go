@@ -42,7 +42,7 @@ func TestAnyLifeOfAChat(t *testing.T) {
 			for _, e := range change.Enters() {
 				entries[e.Pool] = e
 			}
-			c.Ownership = change.After.Ownership
+			c = change.After
 			events = append(events, invariant.Event{Chat: c.ID, Event: change.Event})
 		}
 		var timers []chat.Timer // of all its waitings
@@ -52,11 +52,10 @@ func TestAnyLifeOfAChat(t *testing.T) {
 				if c.Status == chat.Open {
 					t.Skip("open")
 				}
-				m := chat.Message{Key: chat.Secret("s").Key(now.Unix(), now.String()), WAMID: now.String(), Direction: chat.In}
+				m := chat.Message{Key: chat.Secret("s").Key(now.Unix(), now.String()), WAMID: now.String(), Direction: chat.In, Arrived: now}
 				messages = append(messages, invariant.Message{Chat: c.ID, Message: m})
 				version := rapid.IntRange(0, 1).Draw(t, "rules")
-				apply(c.Opens(now, c.Place(m, rules[version], int64(version), team.Settings{}, now), chat.Arrival{Message: m}))
-				c.LastIn = m.Key
+				apply(c.Opens(now, c.Place(m, rules[version], int64(version), team.Settings{}, now), chat.Arrival{Message: m, Preview: "hello"}))
 			},
 			"message, and somebody is free": func(t *rapid.T) {
 				if c.Status == chat.Open {
@@ -64,12 +63,11 @@ func TestAnyLifeOfAChat(t *testing.T) {
 				}
 				p := team.Person{ID: rapid.SampledFrom([]string{"amira", "dan"}).Draw(t, "person"), Role: team.Agent, Active: true,
 					Availability: team.Online, Limit: team.NoLimit, Teams: []string{"support"}}
-				m := chat.Message{Key: chat.Secret("s").Key(now.Unix(), now.String()), WAMID: now.String(), Direction: chat.In}
+				m := chat.Message{Key: chat.Secret("s").Key(now.Unix(), now.String()), WAMID: now.String(), Direction: chat.In, Arrived: now}
 				messages = append(messages, invariant.Message{Chat: c.ID, Message: m})
 				placed := c.Place(m, rules[0], 0, team.Settings{}, now)
 				choice := assign.Choose(assign.Want{Pool: placed.Routing.Pool, Strategy: assign.RoundRobin}, []team.Person{p}, now)
-				apply(c.OpensFor(now, placed, chat.Arrival{Message: m}, chat.Auto{Person: p, Pool: placed.Routing.Pool}, choice))
-				c.LastIn = m.Key
+				apply(c.OpensFor(now, placed, chat.Arrival{Message: m, Preview: "hello"}, chat.Auto{Person: p, Pool: placed.Routing.Pool}, choice))
 			},
 			"new rules": func(t *rapid.T) {
 				if !c.Waiting() {
@@ -155,6 +153,7 @@ func TestAnyLifeOfAChat(t *testing.T) {
 					t.Fatal(err)
 				}
 				messages = append(messages, invariant.Message{Chat: c.ID, Message: m})
+				c = c.Sends(m, "hello")
 			},
 			"closed": func(t *rapid.T) {
 				if c.Load() == "" {

@@ -54,7 +54,7 @@ func (w *world) opens(c chat.Chat, m chat.Message) chat.Change {
 	w.Helper()
 	f, err := w.InForce(w.Context())
 	w.must(err)
-	return c.Opens(dynamo.Now(), c.Place(m, f.Rules, f.Version, f.Settings, dynamo.Now()), chat.Arrival{Message: m})
+	return c.Opens(dynamo.Now(), c.Place(m, f.Rules, f.Version, f.Settings, dynamo.Now()), chat.Arrival{Message: m, Preview: "hello"})
 }
 
 func (w *world) read(id string) chat.Chat {
@@ -163,7 +163,7 @@ func TestNothingIsPutTwice(t *testing.T) {
 	refused("the identity for another Chat", w.Link(ctx, w.read("c"), chat.Link{Address: "phone", Since: secret.Key(3, "x")}, chat.Identities{Phone: "1"}))
 
 	deliver := func(m chat.Message) error {
-		_, err := w.Deliver(ctx, "c", chat.Arrival{Message: m})
+		_, err := w.Deliver(ctx, "c", chat.Arrival{Message: m, Preview: "hello"})
 		return err
 	}
 	w.must(deliver(message("b", 2)))
@@ -172,7 +172,7 @@ func TestNothingIsPutTwice(t *testing.T) {
 	refused("a message older than the last", deliver(message("z", 1)))
 
 	c := w.read("c")
-	late := chat.Arrival{Message: message("late", 0)}
+	late := chat.Arrival{Message: message("late", 0), Preview: "hello"}
 	w.must(w.Late(ctx, c, late))
 	w.must(w.forget(ctx, "c"))
 	refused("a late message once more", w.Late(ctx, c, late))
@@ -182,7 +182,7 @@ func TestNothingIsPutTwice(t *testing.T) {
 	w.must(w.Commit(ctx, w.given(w.read("c"))))
 	w.must(w.Commit(ctx, w.read("c").Closes(dynamo.Now(), alex)))
 	refused("a message that is stored opens the Chat", w.Commit(ctx, w.opens(w.read("c"), late.Message)))
-	refused("a late message on a closed Chat", w.Late(ctx, w.read("c"), chat.Arrival{Message: message("later", 0)}))
+	refused("a late message on a closed Chat", w.Late(ctx, w.read("c"), chat.Arrival{Message: message("later", 0), Preview: "hello"}))
 }
 
 // forget reads everything, as the Assignee would.

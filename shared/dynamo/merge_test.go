@@ -82,7 +82,7 @@ func TestMergeHoldsWhileAsRead(t *testing.T) {
 			late := message(-1 - len(o))
 			late.Key = secret.Key(now.Unix()-900, "late"+o)
 			late.WAMID = "late" + o
-			must(s.Late(ctx, read(o), chat.Arrival{Message: late}))
+			must(s.Late(ctx, read(o), chat.Arrival{Message: late, Preview: "hello"}))
 		}},
 		{"a reply of the other's Assignee", func(_, o string) { gives(o) }, func(_, o string) {
 			_, err := s.Reply(ctx, o, "dan", nil, now, "hello", func(c chat.Chat, _ team.Person) (chat.Message, error) {

@@ -332,7 +332,7 @@ func (s *rosterStage) waiting(n int) chat.Chat {
 	m := chat.Message{Key: chat.Secret("s").Key(now.Unix(), fmt.Sprint(n)), Direction: chat.In, Type: "text", Text: "hello", Arrived: now}
 	c := chat.Chat{ID: fmt.Sprintf("chat-%d", n), Number: "1"}
 	placed := chat.Placed{Routing: assign.Routing{RuleID: "r", Pool: rosterPool, Strategy: assign.RoundRobin}, Message: m.Key}
-	s.must(s.Commit(s.Context(), c.Opens(now, placed, chat.Arrival{Message: m})))
+	s.must(s.Commit(s.Context(), c.Opens(now, placed, chat.Arrival{Message: m, Preview: "hello"})))
 	read, err := s.Chat(s.Context(), c.ID)
 	s.must(err)
 	return *read
