@@ -1,20 +1,18 @@
-// Package grapheme shortens text for display without breaking what a reader sees as one letter: a base with its marks, a
-// Hangul syllable, a flag, an emoji of several code points (Unicode Standard Annex #29).
+// Package grapheme shortens text for display without breaking what a reader sees as one letter: a base with its marks, an
+// Indic conjunct, a Hangul syllable, a flag, an emoji of several code points (Unicode Standard Annex #29).
+//
+// It uses clipperhouse/uax29, which follows Unicode 17 as browsers do. rivo/uniseg 0.4.7 breaks Indic conjuncts, see
+// findings/uniseg-indic-conjuncts.sh.
 package grapheme
 
-import "github.com/rivo/uniseg"
+import "github.com/clipperhouse/uax29/v2/graphemes"
 
 // Cut returns the longest beginning of text that has at most this many letters and bytes and ends between two letters.
 // It is empty where the first letter alone is too long.
 func Cut(text string, letters, bytes int) string {
-	end, state := 0, -1
-	for rest := text; rest != "" && letters > 0; letters-- {
-		var letter string
-		letter, rest, _, state = uniseg.FirstGraphemeClusterInString(rest, state)
-		if end+len(letter) > bytes {
-			break
-		}
-		end += len(letter)
+	end := 0
+	for of := graphemes.FromString(text); letters > 0 && of.Next() && of.End() <= bytes; letters-- {
+		end = of.End()
 	}
 	return text[:end]
 }

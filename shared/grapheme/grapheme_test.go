@@ -5,7 +5,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/rivo/uniseg"
+	"github.com/clipperhouse/uax29/v2/graphemes"
 	"pgregory.net/rapid"
 
 	"chatkeeper/shared/grapheme"
@@ -24,6 +24,7 @@ func TestCut(t *testing.T) {
 		{"abcdef", 24, 4, "abcd"},
 		{"กิตติศักดิ์ สุวรรณ", 4, 72, "กิตติศั"},           // vowels and tone marks stay with their consonant
 		{"กิตติศักดิ์", 24, 20, "กิตติ"},                   // the sixth syllable would be half
+		{"नमस्ते", 24, 17, "नम"},                           // the conjunct of the end is one letter of twelve bytes
 		{"e\u0301e\u0301e\u0301", 2, 72, "e\u0301e\u0301"}, // decomposed accents
 		{"👩‍👩‍👧‍👦x", 1, 72, "👩‍👩‍👧‍👦"},
 		{"👩‍👩‍👧‍👦x", 24, 24, ""},
@@ -43,15 +44,20 @@ func TestCutAnyText(t *testing.T) {
 		text, letters, bytes := rapid.String().Draw(t, "text"), rapid.IntRange(0, 30).Draw(t, "letters"), rapid.IntRange(0, 80).Draw(t, "bytes")
 		got := grapheme.Cut(text, letters, bytes)
 		rest, cut := strings.CutPrefix(text, got)
-		n := uniseg.GraphemeClusterCount(got)
+		count := func(text string) (n int) {
+			for of := graphemes.FromString(text); of.Next(); n++ {
+			}
+			return n
+		}
+		n := count(got)
 		if !cut || n > letters || len(got) > bytes || !utf8.ValidString(got) {
 			t.Fatalf("Cut(%q, %d, %d) is %q", text, letters, bytes, got)
 		}
-		if n+uniseg.GraphemeClusterCount(rest) != uniseg.GraphemeClusterCount(text) {
+		if n+count(rest) != count(text) {
 			t.Fatalf("Cut(%q, %d, %d) breaks a letter: %q", text, letters, bytes, got)
 		}
-		next, _, _, _ := uniseg.FirstGraphemeClusterInString(rest, -1)
-		if rest != "" && n < letters && len(got)+len(next) <= bytes {
+		next := graphemes.FromString(rest)
+		if n < letters && next.Next() && len(got)+next.End() <= bytes {
 			t.Fatalf("Cut(%q, %d, %d) is %q, and one more letter fits", text, letters, bytes, got)
 		}
 	})
