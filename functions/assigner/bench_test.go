@@ -45,7 +45,7 @@ func quiet(b *testing.B) {
 
 // through makes the world's requests go through whatever is added to its client.
 func (w *world) through(change ...func(*dynamodb.Options)) {
-	w.store = dynamo.New(dynamodb.New(serverstest.DynamoDB(w).Options(), change...), w.tables["ChatsTable"], w.tables["TeamTable"])
+	w.store = w.client(change...)
 }
 
 // fill puts n copies of an item into a table, each changed, a few batches at a time.

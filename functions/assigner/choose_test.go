@@ -7,9 +7,7 @@ import (
 	"testing"
 
 	"chatkeeper/infra/local/seed"
-	"chatkeeper/infra/local/servers/serverstest"
 	"chatkeeper/shared/chat"
-	"chatkeeper/shared/dynamo"
 	"chatkeeper/shared/queue"
 )
 
@@ -17,8 +15,8 @@ import (
 func (w *world) instance() *world {
 	w.Helper()
 	other := *w.assigner
-	other.store = dynamo.New(serverstest.DynamoDB(w), w.tables["ChatsTable"], w.tables["TeamTable"])
-	return &world{TB: w.TB, assigner: &other, tables: w.tables}
+	other.store = w.client()
+	return &world{TB: w.TB, assigner: &other, tables: w.tables, passed: w.passed}
 }
 
 // Two instances whose rosters do not know of each other's assignments take turns: round robin stays exact, because whoever

@@ -47,7 +47,7 @@ func TestRedeliveriesChangeNothing(t *testing.T) {
 			})
 		}
 		all.Wait()
-		s := w.checkedAfterRace(time.Second)
+		s := w.checked()
 		slices.SortFunc(s.Chats, func(a, b chat.Chat) int { return cmp.Compare(a.ID, b.ID) })
 		for i := range s.Chats {
 			slices.SortFunc(s.Chats[i].Unread, func(a, b chat.Mark) int { return slices.Compare(a[:], b[:]) })

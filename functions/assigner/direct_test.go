@@ -16,6 +16,7 @@ import (
 
 	"chatkeeper/infra/local/seed"
 	"chatkeeper/infra/local/servers/serverstest"
+	"chatkeeper/infra/order"
 	"chatkeeper/shared/assign"
 	"chatkeeper/shared/chat"
 	"chatkeeper/shared/dynamo"
@@ -73,6 +74,47 @@ func TestWaitsBehindOthers(t *testing.T) {
 			t.Errorf("%s belongs to %q", c.Customer.UserID, c.Owner)
 		}
 	}
+}
+
+// I6 is about what was stored when a pool was read, and not about times: a Chat that found nobody free, and whose entry is
+// stored after another was opened for somebody who came meanwhile, is not overtaken, though it carries the earlier time.
+func TestStoredLaterIsNotOvertaken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, agent("dan", 1, "support"))
+	w.set("dan", team.Away)
+	slow := *w.assigner
+	var once sync.Once
+	slow.store = w.client(dynamodb.WithAPIOptions(func(stack *middleware.Stack) error {
+		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("slow", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+			if middleware.GetOperationName(ctx) == "TransactWriteItems" {
+				once.Do(func() {
+					w.set("dan", team.Online)
+					w.receives(text("US.2", "", "b", morning))
+				})
+			}
+			return next.HandleInitialize(ctx, in)
+		}), middleware.Before)
+	}))
+	w.must(slow.update(order.Begin(t.Context()), w.updates("messages", text("US.1", "", "a", morning))[0]))
+	all := w.checked()
+	var waits, opened chat.Chat
+	for _, c := range all.Chats {
+		if c.Owner == "" {
+			waits = c
+		} else {
+			opened = c
+		}
+	}
+	if waits.Customer.UserID != "US.1" || opened.Owner != "dan" || waits.WaitingSince.After(opened.OpenedAt) {
+		t.Fatalf("US.1 waits since %v as %+v, the other was opened at %v as %+v", waits.WaitingSince, waits.Ownership, opened.OpenedAt, opened.Ownership)
+	}
+	w.closes(opened.ID)
+	w.receives(text("US.3", "", "c", morning))
+	w.serves(support)
+	if c, err := w.store.Chat(t.Context(), waits.ID); err != nil || c.Owner != "dan" {
+		t.Errorf("it belongs to %q (%v), and waited first", c.Owner, err)
+	}
+	w.checked()
 }
 
 // F3: a person who is changed again and again between the choice and the transaction costs two attempts; then the Chat waits.
@@ -155,7 +197,7 @@ func TestDirectAndPoolsAtOnce(t *testing.T) {
 	w := newWorld(t, agents(6, 8, "support", "sales")...)
 	w.saveRules(twoPools("round_robin", "least_loaded"))
 	w.bothAtWork()
-	for _, p := range w.checkedAfterRace(time.Second).People {
+	for _, p := range w.checked().People {
 		if p.OpenChats != 8 {
 			t.Errorf("%s has %d Chats, want all the room there is: 8", p.ID, p.OpenChats)
 		}
@@ -169,7 +211,7 @@ func TestRoundRobinIsExactWithBothAtWork(t *testing.T) {
 	w := newWorld(t, agents(6, 0, "support", "sales")...)
 	w.saveRules(twoPools("round_robin", "round_robin"))
 	w.bothAtWork()
-	s := w.checkedAfterRace(time.Second)
+	s := w.checked()
 	direct := slices.DeleteFunc(slices.Clone(s.Chats), func(c chat.Chat) bool { return c.Owner == "" || c.Epoch != 1 })
 	t.Logf("%d of %d Chats were direct", len(direct), len(s.Chats))
 	for _, p := range s.People {

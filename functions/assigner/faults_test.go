@@ -9,9 +9,8 @@ import (
 
 	"chatkeeper/infra/faults"
 	"chatkeeper/infra/local/seed"
-	"chatkeeper/infra/local/servers/serverstest"
+	"chatkeeper/infra/order"
 	"chatkeeper/shared/chat"
-	"chatkeeper/shared/dynamo"
 	"chatkeeper/shared/queue"
 )
 
@@ -48,8 +47,7 @@ func (w *world) life(n int, waits bool, injector *faults.Injector) int64 {
 	user, phone := fmt.Sprintf("US.%d", n), fmt.Sprintf("1555%07d", n)
 	id := testSecret.UserAddress(seed.SupportNumber, user)
 	sick := *w.assigner
-	sick.store = dynamo.New(dynamodb.New(serverstest.DynamoDB(w).Options(), dynamodb.WithAPIOptions(injector.Add)),
-		w.tables["ChatsTable"], w.tables["TeamTable"])
+	sick.store = w.client(dynamodb.WithAPIOptions(injector.Add))
 	again := func(what string, do func() error) {
 		w.Helper()
 		for tries := 1; ; tries++ {
@@ -65,11 +63,11 @@ func (w *world) life(n int, waits bool, injector *faults.Injector) int64 {
 	deliver := func(m map[string]any) {
 		w.Helper()
 		body := w.updates("messages", m)[0]
-		again("deliver", func() error { return sick.update(w.Context(), body) })
+		again("deliver", func() error { return sick.update(order.Begin(w.Context()), body) })
 	}
 	serve := func() {
 		w.Helper()
-		again("serve", func() error { return sick.serve(w.Context(), queue.Signal{Pool: support}) })
+		again("serve", func() error { return sick.serve(order.Begin(w.Context()), queue.Signal{Pool: support}) })
 	}
 	open := func(do func()) { do() }
 	epoch := int64(3)

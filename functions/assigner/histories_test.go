@@ -17,6 +17,7 @@ import (
 	"github.com/aws/smithy-go/middleware"
 
 	"chatkeeper/infra/local/seed"
+	"chatkeeper/infra/order"
 	"chatkeeper/shared/access"
 	"chatkeeper/shared/chat"
 	"chatkeeper/shared/dynamo"
@@ -219,7 +220,7 @@ func (h *histories) served(pool string) {
 	i := h.begins()
 	err := errToBeContinued
 	for errors.Is(err, errToBeContinued) { // as the signal that is sent then would
-		err = i.serve(h.Context(), queue.Signal{Pool: pool})
+		err = i.serve(order.Begin(h.Context()), queue.Signal{Pool: pool})
 	}
 	i.ends(true)
 	if err != nil {
@@ -246,9 +247,9 @@ func (h *histories) writes(user string, n int) {
 			d.took.from = i.began
 		}
 		both.Go(func() {
-			err := i.update(h.Context(), body)
+			err := i.update(order.Begin(h.Context()), body)
 			for dynamo.Again(err) { // as the queue would
-				err = i.update(h.Context(), body)
+				err = i.update(order.Begin(h.Context()), body)
 			}
 			if err != nil {
 				h.Error(err)
@@ -435,7 +436,7 @@ func (h *histories) checks() {
 	for _, p := range h.people {
 		h.looksAtPerson(p.ID)
 	}
-	all := h.checkedAfterRace(10 * time.Second)
+	all := h.checked()
 	events := map[chat.EventType]int{}
 	opened := map[time.Time]bool{}
 	for _, e := range all.Events {

@@ -7,7 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"chatkeeper/infra/local/seed"
-	"chatkeeper/infra/local/servers/serverstest"
+	"chatkeeper/infra/order"
 	"chatkeeper/shared/chat"
 	"chatkeeper/shared/dynamo"
 	"chatkeeper/shared/queue"
@@ -56,8 +56,8 @@ func TestRacesWithAServing(t *testing.T) {
 				w.must(err)
 				b := &beside{at: at, what: func() { race.do(w, user, leads.User.Chat) }}
 				sick := *w.assigner
-				sick.store = dynamo.New(dynamodb.New(serverstest.DynamoDB(t).Options(), dynamodb.WithAPIOptions(b.add)), w.tables["ChatsTable"], w.tables["TeamTable"])
-				w.must(sick.serve(t.Context(), queue.Signal{Pool: support, Chats: []string{leads.User.Chat}}))
+				sick.store = w.client(dynamodb.WithAPIOptions(b.add))
+				w.must(sick.serve(order.Begin(t.Context()), queue.Signal{Pool: support, Chats: []string{leads.User.Chat}}))
 				more = b.calls > at
 				w.set("dan", team.Online)
 				w.set("eve", team.Online)

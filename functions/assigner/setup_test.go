@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,9 +10,11 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"chatkeeper/infra/local/seed"
 	"chatkeeper/infra/local/servers/serverstest"
+	"chatkeeper/infra/order"
 	"chatkeeper/shared/assign"
 	"chatkeeper/shared/chat"
 	"chatkeeper/shared/dynamo"
@@ -26,6 +29,8 @@ type world struct {
 	testing.TB
 	*assigner
 	tables map[string]string
+	quiet  *invariant.Snapshot // the tables when they were checked last; nil before
+	passed map[string]bool     // Chats that a serving may pass over
 }
 
 var testSecret = chat.Secret("a secret of tests")
@@ -34,20 +39,37 @@ var testSecret = chat.Secret("a secret of tests")
 func newWorld(t testing.TB, people ...team.Person) *world {
 	t.Helper()
 	tables, queues := serverstest.Tables(t), serverstest.Queues(t)
-	w := &world{TB: t, tables: tables, assigner: &assigner{
-		store:   dynamo.New(serverstest.DynamoDB(t), tables["ChatsTable"], tables["TeamTable"]),
+	w := &world{TB: t, tables: tables, passed: map[string]bool{}}
+	w.assigner = &assigner{
+		store:   w.client(),
 		queues:  queue.NewSender(serverstest.SQS(t)),
 		secret:  testSecret,
 		inbound: queues["InboundQueue"],
 		pools:   queues["PoolsQueue"],
 		now:     dynamo.Now,
-	}}
+	}
 	w.must(w.store.SaveSettings(t.Context(), seed.Settings))
 	for _, p := range people {
 		w.must(w.store.AddPerson(t.Context(), p, dynamo.Now()))
 	}
 	w.saveRules(seed.Rules)
 	return w
+}
+
+// client is a store over the world's tables, which reports a breach of I6 by an invocation of the world.
+func (w *world) client(change ...func(*dynamodb.Options)) *dynamo.Store {
+	w.Helper()
+	o := serverstest.DynamoDB(w).Options()
+	o.HTTPClient = order.Client{HTTP: o.HTTPClient, Passed: w.passed, Breach: func(err error) { w.Error(err) }}
+	return dynamo.New(dynamodb.New(o, change...), w.tables["ChatsTable"], w.tables["TeamTable"])
+}
+
+func (w *world) update(ctx context.Context, body string) error {
+	return w.assigner.update(order.Begin(ctx), body)
+}
+
+func (w *world) serve(ctx context.Context, signal queue.Signal) error {
+	return w.assigner.serve(order.Begin(ctx), signal)
 }
 
 func (w *world) saveRules(doc string) {
@@ -164,21 +186,20 @@ func (w *world) nobodyAround(do func()) {
 	sets(team.Online)
 }
 
-// checked fails the test for every breach of an invariant, and returns the tables' content.
+// checked fails the test for every breach of an invariant, and returns the tables' content. It must not be called while
+// an invocation is in progress: what waits now is what the next check of the order begins with.
 func (w *world) checked() invariant.Snapshot {
-	w.Helper()
-	return w.checkedAfterRace(0)
-}
-
-// checkedAfterRace is checked where Chats opened side by side: which of two was committed first can't be told from their
-// times if these lie no more than slack apart.
-func (w *world) checkedAfterRace(slack time.Duration) invariant.Snapshot {
 	w.Helper()
 	all, err := w.store.Snapshot(w.Context())
 	w.must(err)
-	for _, b := range invariant.Check(all, slack) {
+	breaches := invariant.Check(all)
+	if w.quiet != nil {
+		breaches = append(breaches, invariant.Order(*w.quiet, all)...)
+	}
+	for _, b := range breaches {
 		w.Error(b)
 	}
+	w.quiet = &all
 	w.replays(all)
 	return all
 }

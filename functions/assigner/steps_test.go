@@ -16,6 +16,7 @@ import (
 	"github.com/aws/smithy-go/middleware"
 
 	"chatkeeper/infra/costs/units"
+	"chatkeeper/infra/local/seed"
 	"chatkeeper/infra/local/servers/serverstest"
 	"chatkeeper/shared/assign"
 	"chatkeeper/shared/chat"
@@ -360,6 +361,7 @@ func TestSetAside(t *testing.T) {
 				w.receives(text("US.2", "", "hello", morning), text("US.3", "", "hello", morning))
 				spoil(w, head)
 			})
+			w.mayPass("US.1")
 			w.serves(support)
 			p, err := w.store.Person(t.Context(), "dan")
 			w.must(err)
@@ -391,6 +393,7 @@ func TestStuckAlone(t *testing.T) {
 	w.nobodyAround(func() {
 		w.receives(text("US.1", "", "hello", morning))
 		w.bloatsChat(w.only().ID)
+		w.mayPass("US.1")
 	})
 	w.serves(support)
 	if listed, err := w.store.Listed(t.Context(), support); err != nil || listed == "" || len(w.timers()) != 1 {
@@ -428,6 +431,7 @@ func TestStuckTogether(t *testing.T) {
 		w.receives(text("US.1", "", "hello", morning), text("US.2", "", "hello", morning))
 		for _, c := range w.checked().Chats {
 			w.bloatsChat(c.ID)
+			w.mayPass(c.Customer.UserID)
 		}
 		for i := range 4 {
 			w.receives(text(fmt.Sprint("GB.", i), "", "hello", morning))
@@ -490,6 +494,7 @@ func TestAnUnknownStrategy(t *testing.T) {
 		w.receives(text("US.2", "", "hello", morning))
 		item["sg"] = &types.AttributeValueMemberS{Value: "by_mood"}
 		w.puts(item)
+		w.mayPass("US.1")
 	})
 	w.serves(support)
 	if p, err := w.store.Person(t.Context(), "dan"); err != nil || p.OpenChats != 1 {
@@ -498,6 +503,11 @@ func TestAnUnknownStrategy(t *testing.T) {
 	if page, err := w.store.Waiting(t.Context(), support, "", 10); err != nil || len(page.Entries) != 1 || page.Entries[0].Because != assign.NoSuchStrategy {
 		t.Errorf("%+v wait (%v)", page.Entries, err)
 	}
+}
+
+// mayPass says that a serving has a reason to pass over a customer's Chat.
+func (w *world) mayPass(userID string) {
+	w.passed[testSecret.UserAddress(seed.SupportNumber, userID)] = true
 }
 
 // spoils makes the assigner panic at every transaction with such an update.

@@ -151,7 +151,7 @@ func (w *world) checked() invariant.Snapshot {
 	w.Helper()
 	all, err := w.healthy.Snapshot(w.Context())
 	w.must(err)
-	for _, b := range invariant.Check(all, 0) {
+	for _, b := range invariant.Check(all) {
 		w.Error(b)
 	}
 	return all

@@ -112,7 +112,7 @@ func (w *World) Checked() invariant.Snapshot {
 	w.Helper()
 	all, err := w.Store.Snapshot(w.Context())
 	w.Must(err)
-	for _, b := range invariant.Check(all, 0) {
+	for _, b := range invariant.Check(all) {
 		w.Error(b)
 	}
 	return all

@@ -94,7 +94,7 @@ func TestDeadLettersComeBack(t *testing.T) {
 		all, err = store.Snapshot(t.Context())
 		return err == nil && len(all.Messages) == 3
 	})
-	for _, b := range invariant.Check(all, 2*time.Second) {
+	for _, b := range invariant.Check(all) {
 		t.Error(b)
 	}
 	key := secret.Key(at.Unix(), "wamid.poison")

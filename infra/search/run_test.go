@@ -20,6 +20,7 @@ import (
 	"chatkeeper/infra/local/queues"
 	"chatkeeper/infra/local/servers"
 	"chatkeeper/infra/local/template"
+	"chatkeeper/infra/order"
 	"chatkeeper/shared/dynamo"
 )
 
@@ -76,7 +77,7 @@ type invocation struct {
 	over   func(out []byte, err error)
 	again  func() // others believe that it is dead
 	isLate bool
-	looks  looks
+	looks  order.Looks
 }
 
 type ending struct {

@@ -82,6 +82,7 @@ func TestManyCustomersAtOnce(t *testing.T) {
 		return func(all invariant.Snapshot) bool { return len(all.Chats) == customers && len(owned(all)) == n }
 	}
 	all := w.checked("all room is taken", full(20))
+	w.inOrder()
 	for _, c := range owned(all)[:5] {
 		_, err := w.store.Update(t.Context(), c.ID, func(c chat.Chat) (*chat.Change, error) {
 			change := c.Closes(dynamo.Now(), chat.Actor{Kind: chat.ByPerson, ID: c.Owner})
@@ -90,12 +91,15 @@ func TestManyCustomersAtOnce(t *testing.T) {
 		w.must(err)
 	}
 	w.checked("what was closed made room", full(20))
+	w.inOrder()
 	w.edit("agent0", func(p *team.Person) { p.Availability = team.Offline })
 	w.edit("agent1", func(p *team.Person) { p.Limit = 6 })
 	w.checked("more room is taken", full(22))
+	w.inOrder()
 	w.must(w.store.AddPerson(t.Context(), team.Person{ID: "new", Role: team.Agent, Active: true, Availability: team.Online, Limit: 3,
 		Teams: []string{"support"}}, dynamo.Now()))
 	w.checked("somebody new has taken their part", full(25))
+	w.inOrder()
 	w.must(w.store.SaveRules(t.Context(), `{"rules": [], "otherwise": {"to": [{"team": "nobody-yet", "strategy": "round_robin"}]}}`, "alex", 1, dynamo.Now()))
 	w.checked("all that wait were routed again", func(all invariant.Snapshot) bool {
 		for _, c := range all.Chats {

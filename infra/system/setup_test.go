@@ -36,6 +36,8 @@ type world struct {
 	secret chat.Secret
 
 	patience time.Duration // of the checks
+
+	settled *invariant.Snapshot // the tables when inOrder was called last; nil before
 }
 
 // start starts a stack with the seed's settings and rules, and with these people.
@@ -135,7 +137,7 @@ func (w *world) checked(what string, holds func(invariant.Snapshot) bool) invari
 	fulfilled := false
 	for deadline := time.Now().Add(w.patience); time.Now().Before(deadline); {
 		all = w.snapshot()
-		breaches = invariant.Check(all, 2*time.Second)
+		breaches = invariant.Check(all)
 		if fulfilled = holds(all); fulfilled && len(breaches) == 0 {
 			return all
 		}
@@ -147,6 +149,38 @@ func (w *world) checked(what string, holds func(invariant.Snapshot) bool) invari
 	}
 	w.Fatalf("waited in vain until %s (%v); %d Chats, %d Messages; breaches: %v", what, fulfilled, len(all.Chats), len(all.Messages), breaches)
 	return all
+}
+
+// inOrder waits until no invocation of the assigner is in progress, and fails if a Chat was overtaken since it was called
+// before (I6).
+func (w *world) inOrder() {
+	w.Helper()
+	var all invariant.Snapshot
+	w.eventually("the assigner has nothing to do", func() bool {
+		before := w.snapshot()
+		for _, id := range []string{"InboundQueue", "PoolsQueue"} {
+			if n, err := w.depth(id); err != nil || n > 0 {
+				return false
+			}
+		}
+		all = w.snapshot() // what began since then has found what waited before
+		return slices.Equal(waiting(before), waiting(all))
+	})
+	if w.settled != nil {
+		for _, b := range invariant.Order(*w.settled, all) {
+			w.Error(b)
+		}
+	}
+	w.settled = &all
+}
+
+// waiting names every entry, sorted.
+func waiting(all invariant.Snapshot) (entries []string) {
+	for _, e := range all.Entries {
+		entries = append(entries, fmt.Sprint(e.Pool, e.Chat, e.Epoch, e.Routed))
+	}
+	slices.Sort(entries)
+	return entries
 }
 
 // text is a delivery of one text.

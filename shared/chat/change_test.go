@@ -183,7 +183,7 @@ func TestAnyLifeOfAChat(t *testing.T) {
 				for id, n := range people {
 					s.People = append(s.People, team.Person{ID: id, OpenChats: n})
 				}
-				for _, b := range invariant.Check(s, 0) {
+				for _, b := range invariant.Check(s) {
 					t.Fatal(b)
 				}
 			},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -283,7 +282,7 @@ func TestUpdateRepeats(t *testing.T) {
 	}
 	all, err := w.Snapshot(ctx)
 	w.must(err)
-	for _, b := range invariant.Check(all, time.Second) {
+	for _, b := range invariant.Check(all) {
 		t.Error(b)
 	}
 	if c := w.read("c"); c.Epoch != 8 {

@@ -126,7 +126,7 @@ func TestMergeHoldsWhileAsRead(t *testing.T) {
 	}
 	all, err := s.Snapshot(ctx)
 	must(err)
-	for _, b := range invariant.Check(all, 0) {
+	for _, b := range invariant.Check(all) {
 		t.Error(b)
 	}
 }

@@ -230,7 +230,7 @@ func (s *stage) checked() invariant.Snapshot {
 	s.Helper()
 	all, err := s.store.Snapshot(s.Context())
 	s.must(err)
-	for _, b := range invariant.Check(all, 0) {
+	for _, b := range invariant.Check(all) {
 		s.Error(b)
 	}
 	return all

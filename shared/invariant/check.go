@@ -1,12 +1,12 @@
 // Package invariant checks whole tables against the promises that Chatkeeper makes (README lists them as I1 to I10).
-// It is pure: somebody else reads the tables, at a moment when nobody writes them.
+// It is pure, and compares what was stored, never two clocks. Somebody else reads the tables, at a moment when nobody writes
+// them.
 package invariant
 
 import (
 	"cmp"
 	"fmt"
 	"slices"
-	"time"
 
 	"chatkeeper/shared/assign"
 	"chatkeeper/shared/chat"
@@ -51,10 +51,9 @@ type Breach struct {
 
 func (b Breach) String() string { return fmt.Sprintf("%s %v: %s", b.Invariant, b.IDs, b.Says) }
 
-// Check reports every breach of I1 to I8. For I6, a Chat counts as committed before another was served only if
-// it entered the pool at least slack earlier: the times that are compared were taken before the writes they belong to.
-func Check(s Snapshot, slack time.Duration) []Breach {
-	c := checker{Snapshot: s, slack: slack,
+// Check reports every breach of I1 to I5, I7 and I8. I6 takes two snapshots: see [Order].
+func Check(s Snapshot) []Breach {
+	c := checker{Snapshot: s,
 		chats: map[string]chat.Chat{}, events: map[string][]chat.Event{}, entries: map[string][]chat.Entry{}}
 	for _, v := range s.Chats {
 		c.chats[v.ID] = v
@@ -63,9 +62,7 @@ func Check(s Snapshot, slack time.Duration) []Breach {
 		c.events[v.Chat] = append(c.events[v.Chat], v.Event)
 	}
 	for _, events := range c.events {
-		slices.SortStableFunc(events, func(a, b chat.Event) int {
-			return cmp.Or(cmp.Compare(a.Epoch, b.Epoch), a.At.Compare(b.At))
-		})
+		slices.SortStableFunc(events, inOrder)
 	}
 	for _, v := range s.Entries {
 		c.entries[v.Chat] = append(c.entries[v.Chat], v)
@@ -75,7 +72,6 @@ func Check(s Snapshot, slack time.Duration) []Breach {
 	c.decisions()
 	c.messages()
 	c.waiting()
-	c.order()
 	c.replies()
 	c.identities()
 	return c.breaches
@@ -83,7 +79,6 @@ func Check(s Snapshot, slack time.Duration) []Breach {
 
 type checker struct {
 	Snapshot
-	slack    time.Duration
 	chats    map[string]chat.Chat
 	events   map[string][]chat.Event
 	entries  map[string][]chat.Entry
@@ -92,6 +87,17 @@ type checker struct {
 
 func (c *checker) breach(invariant string, ids []string, format string, args ...any) {
 	c.breaches = append(c.breaches, Breach{Invariant: invariant, IDs: ids, Says: fmt.Sprintf(format, args...)})
+}
+
+// inOrder sorts the events of one Chat: an epoch begins with the change that raised it.
+func inOrder(a, b chat.Event) int {
+	if a.Epoch != b.Epoch || a.Type.Changes() == b.Type.Changes() {
+		return cmp.Compare(a.Epoch, b.Epoch)
+	}
+	if a.Type.Changes() {
+		return -1
+	}
+	return 1
 }
 
 // history is I1: replaying it gives the Chat's state, one item for every epoch.
@@ -277,92 +283,6 @@ func (c *checker) waiting() {
 			c.breach("I5", []string{id, entries[0].Pool}, "waits but is no Chat")
 		}
 	}
-}
-
-// stay is a stretch of time that a Chat waited in a pool.
-type stay struct {
-	chat    string
-	since   time.Time // its place in the order
-	entered time.Time
-	left    time.Time   // zero while it still waits
-	by      *chat.Event // the assignment that ended it; nil if something else did
-}
-
-// keepsTime reports whether an event leaves a Chat its place in time: newer rules and steps do, and passing it on or
-// merging another into it while it waits.
-func keepsTime(t chat.EventType, waiting bool) bool {
-	return t == chat.Routed || t == chat.Widened || (t == chat.Reassigned || t == chat.Merger) && waiting
-}
-
-// order is I6: within a pool and priority, nobody overtakes a Chat that was there before the other was served. Every
-// member of a pool may take every Chat of it, so who could take the one could have taken the other.
-func (c *checker) order() {
-	type queue struct {
-		pool     string
-		priority assign.Priority
-	}
-	stays := map[queue][]stay{}
-	for id, events := range c.events {
-		waits := map[queue]stay{} // the pools that are open to it, with what it waits for there
-		var since time.Time
-		end := func(at time.Time, by *chat.Event) {
-			for in, one := range waits {
-				one.left, one.by = at, nil
-				if by != nil && by.Decision != nil && by.Decision.Pool == in.pool {
-					one.by = by
-				}
-				stays[in] = append(stays[in], one)
-			}
-			waits = map[queue]stay{}
-		}
-		for i := range events {
-			e := &events[i]
-			if e.Type == chat.Nobody {
-				continue
-			}
-			if !keepsTime(e.Type, len(waits) > 0) {
-				since = e.At
-			}
-			if e.Type == chat.Merger && e.Decision != nil && e.Decision.WaitingSince != 0 { // it may have waited in the other
-				since = time.UnixMilli(e.Decision.WaitingSince)
-			}
-			switch e.Type {
-			case chat.Widened: // beside the pools that it waits in
-			case chat.Assigned:
-				end(e.At, e)
-			default:
-				end(e.At, nil)
-			}
-			if direct(*e) {
-				waits[queue{e.Decision.Pool, e.Decision.Priority}] = stay{chat: id, since: e.At, entered: e.At}
-				end(e.At, e)
-			}
-			if e.Status == chat.Open && e.Owner == "" && e.Decision != nil {
-				waits[queue{e.Decision.Pool, e.Decision.Priority}] = stay{chat: id, since: since, entered: e.At}
-			}
-		}
-		end(time.Time{}, nil)
-	}
-	for in, all := range stays {
-		slices.SortFunc(all, func(a, b stay) int { return a.since.Compare(b.since) })
-		for i, later := range all {
-			if later.by == nil {
-				continue
-			}
-			for _, earlier := range all[:i] {
-				stillThere := earlier.left.IsZero() || earlier.left.After(later.left)
-				if earlier.since.Before(later.since) && earlier.entered.Add(c.slack).Before(later.left) && stillThere {
-					c.breach("I6", []string{in.pool, later.chat, earlier.chat}, "was served before a Chat that had waited longer")
-				}
-			}
-		}
-	}
-}
-
-// direct reports whether a rule gave the Chat to somebody when a message opened it: it was served in its pool without
-// having waited there.
-func direct(e chat.Event) bool {
-	return (e.Type == chat.Created || e.Type == chat.Reopened) && e.Owner != "" && e.Decision != nil
 }
 
 // replies is I7, as far as tables can tell: a reply was accepted in an ownership that there was, of the person who wrote

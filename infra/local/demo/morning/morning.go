@@ -22,6 +22,7 @@ import (
 	"chatkeeper/infra/local/phone/customer"
 	"chatkeeper/shared/chat"
 	"chatkeeper/shared/dynamo"
+	"chatkeeper/shared/invariant"
 	"chatkeeper/shared/team"
 )
 
@@ -69,6 +70,7 @@ type play struct {
 
 	deliveries deliveries
 	report     Report
+	settled    *invariant.Snapshot // the tables when the stack was quiet last; nil before
 }
 
 // Play plays it. An error means that it could not be played to the end: the stack stayed away, or refuses what is sent.

@@ -24,18 +24,20 @@ const (
 
 // quiet waits until nothing goes on: every queue is empty, no message that was acknowledged is missing, nobody waits whom
 // somebody could take, and the tables do not change. What still goes on when the time is up is put on the report. While
-// the stack does not answer, it waits as long as Patience says.
+// the stack does not answer, it waits as long as Patience says. Once it is quiet, the promises are checked: no function is
+// at work then, so that who waits now must not be overtaken later.
 func (p *play) quiet(ctx context.Context, doing string) error {
 	began := time.Now()
 	var since time.Time // the tables have been like this since then; zero: they are not quiet
 	var seen uint64
 	for {
 		var goesOn string
-		var now uint64
+		var all invariant.Snapshot
 		err := p.persist(ctx, doing, func() (err error) {
-			goesOn, now, err = p.look(ctx)
+			goesOn, all, err = p.look(ctx)
 			return err
 		})
+		now := fingerprintOf(all)
 		switch {
 		case err != nil:
 			return err
@@ -47,6 +49,8 @@ func (p *play) quiet(ctx context.Context, doing string) error {
 		case since.IsZero():
 			since = time.Now()
 		case time.Since(since) >= still:
+			p.breaches(all)
+			p.settled = &all
 			p.Progress(Progress{Doing: doing, Done: 1, Total: 1})
 			return nil
 		}
@@ -55,6 +59,7 @@ func (p *play) quiet(ctx context.Context, doing string) error {
 				goesOn = "the tables still change"
 			}
 			p.report.Stuck = append(p.report.Stuck, fmt.Sprintf("%s, after %v: %s", doing, p.Settle, goesOn))
+			p.settled = nil
 			return nil
 		}
 		if goesOn != "" && time.Since(began) > long {
@@ -69,30 +74,29 @@ func (p *play) quiet(ctx context.Context, doing string) error {
 	}
 }
 
-// look says what goes on at the moment, nothing if all is quiet, and a fingerprint of the tables.
-func (p *play) look(ctx context.Context) (goesOn string, fingerprint uint64, err error) {
+// look says what goes on at the moment, nothing if all is quiet, and what the tables hold then.
+func (p *play) look(ctx context.Context) (goesOn string, all invariant.Snapshot, err error) {
 	queued := 0
 	for _, url := range p.Queues {
 		n, err := p.count(ctx, url)
 		if err != nil {
-			return "", 0, err
+			return "", all, err
 		}
 		queued += n
 	}
 	if queued > 0 {
-		return strconv.Itoa(queued) + " messages in the queues", 0, nil
+		return strconv.Itoa(queued) + " messages in the queues", all, nil
 	}
-	all, err := p.Store.Snapshot(ctx)
-	if err != nil {
-		return "", 0, err
+	if all, err = p.Store.Snapshot(ctx); err != nil {
+		return "", all, err
 	}
 	if missing := len(p.lost(all)); missing > 0 {
-		return strconv.Itoa(missing) + " messages not stored yet", 0, nil
+		return strconv.Itoa(missing) + " messages not stored yet", all, nil
 	}
 	if n := takeable(all, time.Now()); n > 0 {
-		return strconv.Itoa(n) + " Chats wait that somebody could take", 0, nil
+		return strconv.Itoa(n) + " Chats wait that somebody could take", all, nil
 	}
-	return "", fingerprintOf(all), nil
+	return "", all, nil
 }
 
 // count is how many messages a queue holds, those that are being worked on included.

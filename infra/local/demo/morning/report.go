@@ -15,10 +15,6 @@ import (
 	"chatkeeper/shared/whatsapp"
 )
 
-// slack is how much earlier than another Chat's assignment a Chat must have begun to wait to count as overtaken: the times
-// that are compared were taken before the writes they belong to.
-const slack = 2 * time.Second
-
 // Report is how the morning went.
 type Report struct {
 	Seed         uint64
@@ -137,9 +133,14 @@ func (p *play) check(ctx context.Context) error {
 	return nil
 }
 
-// breaches puts those on the report that are not there yet.
+// breaches puts those on the report that are not there yet: of the tables as they are, and of the order in which Chats were
+// given to people since the stack was quiet before.
 func (p *play) breaches(all invariant.Snapshot) {
-	for _, b := range invariant.Check(all, slack) {
+	found := invariant.Check(all)
+	if p.settled != nil {
+		found = append(found, invariant.Order(*p.settled, all)...)
+	}
+	for _, b := range found {
 		if !slices.ContainsFunc(p.report.Breaches, func(known invariant.Breach) bool { return known.String() == b.String() }) {
 			p.report.Breaches = append(p.report.Breaches, b)
 		}
