@@ -57,7 +57,8 @@ func TestRacesWithAServing(t *testing.T) {
 				b := &beside{at: at, what: func() { race.do(w, user, leads.User.Chat) }}
 				sick := *w.assigner
 				sick.store = dynamo.New(dynamodb.New(serverstest.DynamoDB(t).Options(), dynamodb.WithAPIOptions(b.add)), w.tables["ChatsTable"], w.tables["TeamTable"])
-				w.must(sick.serve(t.Context(), queue.Signal{Pool: support, Chats: []string{leads.User.Chat}}))
+				_, err = sick.serve(t.Context(), queue.Signal{Pool: support, Chats: []string{leads.User.Chat}})
+				w.must(err)
 				more = b.calls > at
 				w.set("dan", team.Online)
 				w.set("eve", team.Online)

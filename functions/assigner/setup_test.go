@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -137,6 +138,11 @@ func (w *world) receives(messages ...map[string]any) {
 	for _, body := range w.updates("messages", messages...) {
 		w.must(w.update(w.Context(), body))
 	}
+}
+
+func (w *world) serve(ctx context.Context, signal queue.Signal) error {
+	_, err := w.assigner.serve(ctx, signal)
+	return err
 }
 
 // signal serves a pool as the queue would.
