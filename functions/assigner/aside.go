@@ -13,6 +13,9 @@ import (
 // whose Chat or Message can't be read, one whose Chat does not wait by it. Each is one transaction; a crash before it
 // leaves the entry to the next serving. The message of the log line is what the alarm in template.yaml looks for.
 //
+// One of older rules whose Chat can't be routed by those in force stays where it is and is passed over: the rules before
+// give it to nobody, and newer ones may mend it. The alarm tells of it at each serving.
+//
 // One whose assignment panics, or is a write that DynamoDB never takes, may not be to blame: it may be the person, or this
 // function, and then all entries would go. So it is tried again, then with another person, and then passed over. Who fails
 // with a Chat that somebody else is given is left out of the serving. Who is given a Chat is not to blame for those that
@@ -46,10 +49,11 @@ func isPermanent(err error) bool {
 	return errors.Is(err, dynamo.ErrInvalid) || errors.Is(err, errPanic)
 }
 
-// head is the first entry that was not passed over. If too many failed, there is none.
+// head is the first entry that was not passed over and can be routed by the rules in force. If too many failed, there is
+// none.
 func (s *serving) head(entries []chat.Entry) (chat.Entry, bool) {
 	for _, e := range entries {
-		if t := s.trouble[e.Chat]; s.failed < mostFailed && (t == nil || !t.passed) {
+		if t := s.trouble[e.Chat]; s.failed < mostFailed && (t == nil || !t.passed) && !s.staysAs(e) {
 			return e, true
 		}
 	}
@@ -100,16 +104,21 @@ func (s *serving) workedWith(ctx context.Context, e chat.Entry, person string) {
 }
 
 // givesUp ends a serving in which Chats wait that can't be given to anybody.
-func (s *serving) givesUp(ctx context.Context, entries []chat.Entry) (done bool, err error) {
-	var because error
-	for _, t := range s.trouble {
-		for _, err := range t.with {
-			because = err
+func (s *serving) givesUp(ctx context.Context, page dynamo.Page) (done bool, err error) {
+	if !s.nobodyElse {
+		var because error
+		for _, stays := range s.stays {
+			because = stays.because
 		}
+		for _, t := range s.trouble {
+			for _, err := range t.with {
+				because = err
+			}
+		}
+		slog.ErrorContext(ctx, "stuck", "pool", s.signal.Pool, "chats", len(s.trouble)+len(s.stays), "error", because)
 	}
-	slog.ErrorContext(ctx, "stuck", "pool", s.signal.Pool, "chats", len(s.trouble), "error", because)
 	s.nobodyElse = true
-	return s.nobody(ctx, entries)
+	return s.nobody(ctx, page)
 }
 
 func (s *serving) setAside(ctx context.Context, e chat.Entry, because error) error {

@@ -67,7 +67,7 @@ func (w *world) life(n int, waits bool, injector *faults.Injector) int64 {
 	}
 	serve := func() {
 		w.Helper()
-		again("serve", func() error { return sick.serve(order.Begin(w.Context()), queue.Signal{Pool: support}) })
+		again("serve", func() error { _, err := sick.serve(order.Begin(w.Context()), queue.Signal{Pool: support}); return err })
 	}
 	open := func(do func()) { do() }
 	epoch := int64(3)

@@ -1,5 +1,52 @@
 // Command assigner takes customer messages to their Chats and gives waiting Chats to people. It alone chooses owners
 // automatically. One function, two event sources, a file for each: inbound.go and pools.go.
+//
+// # Rules that are saved while Chats wait
+//
+// The dispatcher signals the listed pools and routes nothing itself. A pool's assigner routes again what older rules put
+// there (review.go), ten Chats a turn, and between two turns it gives Chats to people who are free: a newcomer waits for
+// one turn, however many Chats wait. While somebody is free the turns alternate with pageSize assignments. How far the
+// review has come is kept in the pool's line of the directory, not in the signal, so any serving goes on with it.
+//
+// The version in force is read, strongly consistent, at three places:
+//
+//   - with the Chat, as the last reading before the transaction that gives it away. A Chat of an older version is not given
+//     away; it is routed again in the next turn.
+//   - before each turn of the review, so that no turn follows rules that were replaced before it began.
+//   - after the pool was listed, before a serving ends because nobody can take a Chat.
+//
+// Interleavings. The rules before are version 1; version 2 is saved at the worst moment:
+//
+//   - After a serving read version 1 with the Chat, before the transaction: the Chat is given by version 1, as if that had
+//     been a moment earlier. The transaction does not hold the pointer: all pools would contend for one item.
+//   - After version 1 was read for a turn, a new Chat, or a merger, before the transaction: the new entry is one of version
+//     1. Its stream record signals its pool and names the Chat; that serving reads the version later than the entry was
+//     committed, and routes the Chat again wherever it stands. So an entry that the review has passed by needs no second
+//     review. The serving names what it has not come to when its time runs out.
+//   - Beside the listing of a pool: the dispatcher reads the directory after version 2 was committed, the assigner reads the
+//     version after it has listed the pool. Whoever comes second sees the other.
+//   - During a review for version 1: the next turn reads version 2 and begins at the head again. Entries that version 1 has
+//     moved by then are older again, in whichever pool they are, once.
+//   - Version 2 sends a Chat to the pool where it waits: the new entry is of version 2, and never older than version 2 again.
+//     Its record signals the pool once. Versions only grow, and where the newest can't be loaded a smaller one is in force,
+//     for which nothing is older. A turn either raises Chats to the version in force, or sets aside or passes over one that
+//     can't be, or moves a page on: a review ends.
+//   - The Chat is taken, passed on, merged, widened by a step, or routed by another serving between the page and the
+//     transaction: the transaction is refused by epoch, routing or pools. The Chat is read again, and routed with all its
+//     entries if it is still of an older version and waits in this pool; else it is left.
+//   - Two servings of a pool at once: as before, one of them finds the Chat routed. The last to store the place of the review
+//     wins; each place is true of what was committed when its review began.
+//   - A Chat passed to a team by hand has a version above all others and stays.
+//
+// Crash points:
+//
+//   - Between two Chats of a turn: those before are routed, each in its own transaction with its new entries; the signal
+//     comes again, and the review goes on at the place stored last, or at the head: it reads what is done and leaves it.
+//   - After the place was stored, before the pool is signalled anew: the first signal was not deleted and comes again.
+//   - After the pool was signalled anew, before the first signal is deleted: the pool is served once more.
+//   - After the last turn, before the version is stored as done: the entries are read once more.
+//   - The signal fails ten times: an alarm tells, and a redrive brings it back. Without one the sweeper finds Chats of older
+//     versions and signals their pools; each serving of such a pool goes on with the review.
 package main
 
 import (

@@ -220,7 +220,7 @@ func (h *histories) served(pool string) {
 	i := h.begins()
 	err := errToBeContinued
 	for errors.Is(err, errToBeContinued) { // as the signal that is sent then would
-		err = i.serve(order.Begin(h.Context()), queue.Signal{Pool: pool})
+		_, err = i.serve(order.Begin(h.Context()), queue.Signal{Pool: pool})
 	}
 	i.ends(true)
 	if err != nil {

@@ -17,6 +17,10 @@ import (
 // pageSize is how many waiting entries are read at once. The head is nearly always the one that is served.
 const pageSize = 25
 
+// atOnce is how many Chats are routed again, or told why nobody takes them, before the assigner looks again at whether
+// somebody has become free. It is what holds up a newcomer at most, beside those who came before them.
+const atOnce = 10
+
 // signals serves the pool that a group of records names. One FIFO group per pool means that a pool is served by one
 // invocation at a time, and so several signals at once are as good as one.
 func (a *assigner) signals(ctx context.Context, records []events.SQSMessage) error {
@@ -29,10 +33,14 @@ func (a *assigner) signals(ctx context.Context, records []events.SQSMessage) err
 		all.Pool = s.Pool
 		all.Chats = append(all.Chats, s.Chats...)
 	}
-	err := a.serve(ctx, all)
+	rest, err := a.serve(ctx, all)
 	if !errors.Is(err, errToBeContinued) && !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
+	if err := rest.keepsReview(context.WithoutCancel(ctx)); err != nil {
+		return err
+	}
+	all.Chats = rest.signal.Chats
 	// The cause is this invocation's: the signal that began it must not make the next one look like a repetition.
 	cause := records[0].MessageId + " " + records[0].Attributes["ApproximateReceiveCount"]
 	var entries []queue.Entry
@@ -47,35 +55,36 @@ func (a *assigner) signals(ctx context.Context, records []events.SQSMessage) err
 // one gets nowhere. Neither is a fault: the pool is signalled anew.
 var errToBeContinued = errors.New("to be continued")
 
-// serve gives the waiting Chats of a pool to its people, in order, until none waits or nobody can take one.
+// serve gives the waiting Chats of a pool to its people, in order, until none waits or nobody can take one. With an error
+// comes what is left to do.
 //
 // Who repairs what: one transaction gives one Chat, so a crash anywhere leaves whole assignments and the signal, which
 // comes again. When nobody is found the pool is first listed in the directory and the roster then read once more: the
 // dispatcher reads the directory after a person's change is committed, so whoever comes second sees the other, and no
 // wake-up is lost. A pool that is found empty is taken out of the directory only if nobody listed it meanwhile.
-func (a *assigner) serve(ctx context.Context, signal queue.Signal) error {
+func (a *assigner) serve(ctx context.Context, signal queue.Signal) (*serving, error) {
 	s, err := a.serving(signal)
 	if err != nil {
-		return err
+		return s, err
 	}
 	for lost := 0; ; {
 		if ctx.Err() != nil {
-			return errToBeContinued
+			return s, errToBeContinued
 		}
 		done, err := s.next(ctx)
 		switch {
 		case err == nil && done:
-			return nil
+			return s, nil
 		case err == nil:
 			lost = 0
 			continue
 		case errors.Is(err, errTaken) && lost == attempts:
-			return errToBeContinued
+			return s, errToBeContinued
 		case !dynamo.Again(err) || lost == attempts:
-			return fmt.Errorf("serve %s: %w", signal.Pool, err)
+			return s, fmt.Errorf("serve %s: %w", signal.Pool, err)
 		}
 		if dynamo.Pause(ctx, lost, err) != nil {
-			return errToBeContinued
+			return s, errToBeContinued
 		}
 		lost++
 	}
@@ -84,7 +93,14 @@ func (a *assigner) serve(ctx context.Context, signal queue.Signal) error {
 type serving struct {
 	*assigner
 	pool   assign.Pool
-	signal queue.Signal
+	signal queue.Signal // of its Chats those that are not told yet why nobody takes them
+	given  int          // Chats since the last turn of the review
+
+	// See review.go.
+	inForce  dynamo.InForce   // when it was read last; the zero value before that
+	review   *dynamo.Review   // nil while one page shows all that wait
+	reviewed bool             // further than is stored
+	stays    map[string]stays // by Chat
 
 	// See aside.go.
 	trouble    map[string]*trouble // by Chat
@@ -96,11 +112,12 @@ type serving struct {
 
 func (a *assigner) serving(signal queue.Signal) (*serving, error) {
 	pool, err := assign.ParsePool(signal.Pool)
-	return &serving{assigner: a, pool: pool, signal: signal,
+	return &serving{assigner: a, pool: pool, signal: signal, stays: map[string]stays{},
 		trouble: map[string]*trouble{}, proven: map[string]bool{}, leftOut: map[string]bool{}}, err
 }
 
-// next serves one Chat. It reports true when there is nothing left to do for this signal.
+// next takes one turn: it gives one Chat to somebody, or does a bounded part of what is to be done where nobody can take
+// one. It reports true when there is nothing left to do for this signal.
 func (s *serving) next(ctx context.Context) (done bool, err error) {
 	page, err := s.store.Waiting(ctx, s.signal.Pool, "", pageSize)
 	if err != nil {
@@ -113,8 +130,14 @@ func (s *serving) next(ctx context.Context) (done bool, err error) {
 		return s.empty(ctx)
 	}
 	head, ok := s.head(page.Entries)
+	if ok && head.RulesVersion < s.inForce.Version || s.given == pageSize {
+		s.given = 0
+		if did, err := s.reviews(ctx, page); did || err != nil {
+			return false, err
+		}
+	}
 	if !ok {
-		return s.givesUp(ctx, page.Entries)
+		return s.givesUp(ctx, page)
 	}
 	people, err := s.store.Roster(ctx)
 	if err != nil {
@@ -131,7 +154,7 @@ func (s *serving) next(ctx context.Context) (done bool, err error) {
 		return false, nil
 	}
 	if choice.Person == nil {
-		return s.nobody(ctx, page.Entries)
+		return s.nobody(ctx, page)
 	}
 	given := false
 	err = safely(func() (err error) { given, err = s.assign(ctx, head, choice); return err })
@@ -139,6 +162,7 @@ func (s *serving) next(ctx context.Context) (done bool, err error) {
 		return false, s.failedWith(ctx, head, choice.Person.ID, err)
 	}
 	if given {
+		s.given++
 		s.workedWith(ctx, head, choice.Person.ID)
 	}
 	return false, err
@@ -169,9 +193,10 @@ func (s *serving) empty(ctx context.Context) (done bool, err error) {
 	return true, s.store.Unlist(ctx, s.signal.Pool, token)
 }
 
-// assign gives the Chat to the person chosen, if both are still as they were read, and reports whether it did.
+// assign gives the Chat to the person chosen, if both are still as they were read and no newer rules are in force than
+// those that put the Chat here, and reports whether it did.
 func (s *serving) assign(ctx context.Context, e chat.Entry, choice assign.Choice) (given bool, err error) {
-	c, err := s.store.Chat(ctx, e.Chat)
+	c, rules, err := s.store.ChatInForce(ctx, e.Chat)
 	if errors.Is(err, dynamo.ErrUnreadable) {
 		return false, s.setAside(ctx, e, err)
 	}
@@ -180,6 +205,9 @@ func (s *serving) assign(ctx context.Context, e chat.Entry, choice assign.Choice
 	}
 	if c == nil || !c.WaitsIn(e.Pool) || c.Routed != e.Routed || c.Epoch != e.Epoch {
 		return false, s.setAsideStray(ctx, e)
+	}
+	if s.inForce = rules; e.RulesVersion < rules.Version {
+		return false, nil // it is routed again in the next turn
 	}
 	now := s.now()
 	auto := chat.Auto{Person: *choice.Person, Pool: s.pool, Now: now, At: choice.AssignedAt, Turn: choice.Turn}
@@ -203,50 +231,42 @@ func (s *serving) decision(e chat.Entry) assign.Decision {
 
 // nobody can take a Chat of the pool. Before the signal is forgotten: the pool is listed, Chats that were routed by older
 // rules are routed again, the roster is read once more, the timers of steps that are ahead are armed, and the reason is
-// put on record once.
-func (s *serving) nobody(ctx context.Context, entries []chat.Entry) (done bool, err error) {
-	if err := s.store.List(ctx, s.signal.Pool); err != nil {
+// put on record once. That is done for a few Chats at a time, and it begins again whenever somebody can take one.
+func (s *serving) nobody(ctx context.Context, page dynamo.Page) (done bool, err error) {
+	if err := s.list(ctx); err != nil {
 		return false, err
 	}
-	rules, err := s.rules(ctx)
+	if did, err := s.reviews(ctx, page); did || err != nil {
+		return false, err
+	}
+	named, rest, err := s.named(ctx, page.Entries)
 	if err != nil {
 		return false, err
 	}
-	if entries, err = s.withNamed(ctx, entries); err != nil {
-		return false, err
-	}
-	rerouted := false
-	for _, e := range entries {
-		if e.RulesVersion >= rules.Version {
-			continue
-		}
-		routed := false
-		err := safely(func() (err error) { routed, err = s.store.Reroute(ctx, e, rules, s.now()); return err })
-		if errors.Is(err, dynamo.ErrUnreadable) {
-			return false, s.setAside(ctx, e, err)
-		}
-		if isPermanent(err) {
-			slog.ErrorContext(ctx, "stuck", "pool", e.Pool, "chat", e.Chat, "error", err)
-			continue // the others are routed and told why all the same
-		}
-		if err != nil {
-			return false, err
-		}
-		rerouted = rerouted || routed
-	}
-	if rerouted {
-		return false, nil
+	if older := s.older(named); len(older) > 0 {
+		return false, s.reroute(ctx, older)
 	}
 	people, err := s.store.Roster(ctx)
 	if err != nil {
 		return false, err
 	}
+	if again, err := s.tell(ctx, people, append(page.Entries, named...)); again || err != nil {
+		return false, err
+	}
+	s.signal.Chats = rest
+	return len(rest) == 0, nil
+}
+
+// tell puts on record why nobody can take the Chats, as far as that is not told yet. It reports true, and stops, when
+// somebody can after all, or when it has told enough for one turn.
+func (s *serving) tell(ctx context.Context, people *dynamo.Roster, entries []chat.Entry) (again bool, err error) {
+	told := 0
 	for _, e := range entries {
 		choice := people.Choose(s.want(e), s.now())
-		if choice.Person != nil {
-			return false, nil
+		if choice.Person != nil || told == atOnce {
+			return true, nil
 		}
-		unarmed, err := s.arm(ctx, e, rules)
+		unarmed, err := s.arm(ctx, e, s.inForce)
 		if err != nil {
 			return false, err
 		}
@@ -257,17 +277,20 @@ func (s *serving) nobody(ctx context.Context, entries []chat.Entry) (done bool, 
 		if err := s.unserved(ctx, e, choice); err != nil {
 			return false, err
 		}
+		told++
 	}
-	return true, nil
+	return false, nil
 }
 
-// withNamed adds the entries of the Chats that the signal names: they may stand behind the page that was read.
-func (s *serving) withNamed(ctx context.Context, entries []chat.Entry) ([]chat.Entry, error) {
+// named reads the entries of the next few Chats that the signal names, and returns the names behind those. They may stand
+// behind the page that was read; those in it are known.
+func (s *serving) named(ctx context.Context, page []chat.Entry) (entries []chat.Entry, rest []string, err error) {
 	known := map[string]bool{}
-	for _, e := range entries {
+	for _, e := range page {
 		known[e.Chat] = true
 	}
-	for _, id := range s.signal.Chats {
+	for rest = s.signal.Chats; len(rest) > 0 && len(entries) < atOnce; rest = rest[1:] {
+		id := rest[0]
 		if known[id] {
 			continue
 		}
@@ -278,13 +301,13 @@ func (s *serving) withNamed(ctx context.Context, entries []chat.Entry) ([]chat.E
 			continue // it is set aside when its turn comes
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if e != nil {
 			entries = append(entries, *e)
 		}
 	}
-	return entries, nil
+	return entries, rest, nil
 }
 
 func (s *serving) unserved(ctx context.Context, e chat.Entry, choice assign.Choice) error {

@@ -57,7 +57,8 @@ func TestRacesWithAServing(t *testing.T) {
 				b := &beside{at: at, what: func() { race.do(w, user, leads.User.Chat) }}
 				sick := *w.assigner
 				sick.store = w.client(dynamodb.WithAPIOptions(b.add))
-				w.must(sick.serve(order.Begin(t.Context()), queue.Signal{Pool: support, Chats: []string{leads.User.Chat}}))
+				_, err = sick.serve(order.Begin(t.Context()), queue.Signal{Pool: support, Chats: []string{leads.User.Chat}})
+				w.must(err)
 				more = b.calls > at
 				w.set("dan", team.Online)
 				w.set("eve", team.Online)

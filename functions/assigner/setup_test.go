@@ -69,7 +69,8 @@ func (w *world) update(ctx context.Context, body string) error {
 }
 
 func (w *world) serve(ctx context.Context, signal queue.Signal) error {
-	return w.assigner.serve(order.Begin(ctx), signal)
+	_, err := w.assigner.serve(order.Begin(ctx), signal)
+	return err
 }
 
 func (w *world) saveRules(doc string) {

@@ -99,12 +99,9 @@ func (h *chats) reason(ctx context.Context, c chat.Chat) (assign.Reason, error) 
 // maxID is the longest id that is looked for; ours are far shorter.
 const maxID = 128
 
-// mostMerges bounds how often a merged Chat is followed to the one that goes on.
-const mostMerges = 16
-
-// find reads a Chat to view it; a merged one gives the one that goes on.
+// find reads a Chat to view it; a merged one gives the one that goes on: as many merges away as Chats may stand behind one.
 func (h *chats) find(ctx context.Context, id string) (chat.Chat, error) {
-	for range mostMerges {
+	for range chat.MaxFrom + 1 {
 		if id == "" || len(id) > maxID {
 			break
 		}

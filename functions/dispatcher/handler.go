@@ -1,5 +1,6 @@
 // Command dispatcher is the outbox: what must follow a committed change is derived from the tables' streams, and from
-// nothing else. Writers signal nobody, so there is no crash between a write and its signal that could lose one.
+// nothing else. Writers signal nobody, so there is no crash between a write and its signal that could lose one. A record
+// costs one reading of the directory at most: nobody waits for the Chats that stand before theirs.
 //
 // Streams deliver at least once and this command repeats itself: a record that is handled twice signals twice within
 // five minutes with one deduplication id, or later once too often, and a pool that is served once too often is left as
@@ -65,20 +66,6 @@ const reserve = 5 * time.Second
 type batch struct {
 	*dispatcher
 	signals
-	inForce *dynamo.InForce
-}
-
-// rules are those in force, read once a batch: all its records were committed before it came, and whoever saves others
-// afterwards leaves a record of their own.
-func (b *batch) rules(ctx context.Context) (dynamo.InForce, error) {
-	if b.inForce == nil {
-		f, err := b.store.InForce(ctx)
-		if err != nil {
-			return f, err
-		}
-		b.inForce = &f
-	}
-	return *b.inForce, nil
 }
 
 // failedFrom reports a record and all behind it.
@@ -98,7 +85,7 @@ func (b *batch) record(ctx context.Context, r events.DynamoDBEventRecord) error 
 	}
 	switch {
 	case record.Entry != nil:
-		return b.entry(ctx, record.ID, *record.Entry)
+		b.entry(record.ID, *record.Entry)
 	case record.Person != nil:
 		return b.person(ctx, record.ID, *record.Person)
 	case record.Rules != nil:
@@ -108,30 +95,13 @@ func (b *batch) record(ctx context.Context, r events.DynamoDBEventRecord) error 
 }
 
 // entry: a Chat began to wait, or was routed again. A note on why nobody took it, and its removal, signal nothing: the
-// former would go round in circles.
-func (b *batch) entry(ctx context.Context, cause string, e dynamo.Images[chat.Entry]) error {
+// former would go round in circles. The signal names the Chat, and so its pool's assigner finds it wherever it stands, also
+// where rules that are not in force any more put it.
+func (b *batch) entry(cause string, e dynamo.Images[chat.Entry]) {
 	if e.New == nil || e.Old != nil && e.Old.Routed == e.New.Routed {
-		return nil
+		return
 	}
-	return b.wake(ctx, cause, *e.New)
-}
-
-// wake signals the pool of an entry, or routes its Chat again if older rules put it there; then the new entry's own
-// record signals.
-func (b *batch) wake(ctx context.Context, cause string, e chat.Entry) error {
-	rules, err := b.rules(ctx)
-	if err != nil {
-		return err
-	}
-	if e.RulesVersion >= rules.Version {
-		b.add(e.Pool, cause, e.Chat)
-		return nil
-	}
-	if _, err = b.store.Reroute(ctx, e, rules, b.now()); errors.Is(err, dynamo.ErrUnreadable) || errors.Is(err, dynamo.ErrInvalid) {
-		b.add(e.Pool, cause, e.Chat) // the assigner sees to it
-		return nil
-	}
-	return err
+	b.add(e.New.Pool, cause, e.New.Chat)
 }
 
 // person: somebody who can take a Chat now is wanted wherever Chats wait that they fit. The directory is read after
@@ -167,41 +137,18 @@ func more(old, now []string) bool {
 	return slices.ContainsFunc(now, func(v string) bool { return !slices.Contains(old, v) })
 }
 
-// saved: rules are in force that were not before. Every Chat that still waits is routed by them, and keeps its place in
-// time. A pool whose Chats wait but that is not listed yet is seen to by its assigner, which lists it before it reads
-// the rules' version.
+// saved: rules are in force that were not before. The pools where Chats wait are signalled, and nothing else: however many
+// wait, the record is done at once, and those behind it are not held up. A pool whose Chats wait but that is not listed
+// yet is seen to by its assigner, which lists it before it reads the rules' version.
 func (b *batch) saved(ctx context.Context, cause string, version dynamo.Images[int64]) error {
 	if version.New == nil || version.Old != nil && *version.Old == *version.New {
 		return nil
 	}
 	pools, err := b.store.Directory(ctx)
-	if err != nil {
-		return err
-	}
 	for _, pool := range pools {
-		if err := b.wakeAll(ctx, cause, pool); err != nil {
-			return err
-		}
+		b.add(pool, cause)
 	}
-	return nil
-}
-
-// wakeAll wakes every entry of a pool, page by page.
-func (b *batch) wakeAll(ctx context.Context, cause, pool string) error {
-	for after := ""; ; {
-		page, err := b.store.Waiting(ctx, pool, after, 100)
-		if err != nil {
-			return err
-		}
-		for _, e := range page.Entries {
-			if err := b.wake(ctx, cause, e); err != nil {
-				return err
-			}
-		}
-		if after = page.After; after == "" {
-			return nil
-		}
-	}
+	return err
 }
 
 // signals collects which pools are to be served, and for which Chats.

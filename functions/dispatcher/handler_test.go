@@ -2,9 +2,7 @@ package main
 
 import (
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -15,7 +13,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"chatkeeper/infra/costs/units"
 	"chatkeeper/infra/faults"
 	"chatkeeper/infra/local/seed"
 	"chatkeeper/infra/local/servers/serverstest"
@@ -188,34 +185,46 @@ func (w *world) entries(pool string) []chat.Entry {
 	return page.Entries
 }
 
-// An entry of older rules is routed again instead; the new entry's own record signals.
+// An entry of older rules signals its pool as any other, naming the Chat: the pool's assigner routes it again. So does the
+// entry that it has then.
 func TestEntryOfOlderRules(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	before := w.waiting("a", "hello")
 	entry := w.image("ChatsTable", "W#team:support", "1#")
 	w.must(w.store.SaveRules(t.Context(), `{"rules": [], "otherwise": {"to": [{"team": "everyone", "strategy": "round_robin"}]}}`, "alex", 1, dynamo.Now()))
-	want(t, w.signalled(w.record(nil, entry)))
-	if c := w.chat("a"); c.Pools[0] != "team:everyone" || c.Routed != 2 || !c.WaitingSince.Equal(before.WaitingSince) {
-		t.Errorf("it waits in %v", c.Pools)
+	want(t, w.signalled(w.record(nil, entry)), "team:support[a]")
+	if c := w.chat("a"); c.Routed != before.Routed {
+		t.Errorf("it was routed again, to %v", c.Pools)
 	}
-	want(t, w.signalled(w.record(nil, entry))) // and again: nothing is left of it
-	want(t, w.signalled(w.record(nil, w.image("ChatsTable", "W#team:everyone", "1#"))), "team:everyone[a]")
+	rules, err := w.store.InForce(t.Context())
+	w.must(err)
+	_, err = w.store.Reroute(t.Context(), w.entries("team:support")[0], rules, dynamo.Now())
+	w.must(err)
+	want(t, w.signalled(w.record(entry, nil), w.record(nil, w.image("ChatsTable", "W#team:everyone", "1#"))), "team:everyone[a]")
 }
 
-// Saved rules send every listed pool's Chats where they belong now.
+// Saved rules signal every listed pool. However many Chats wait, and however many pools are listed, that is one reading of
+// the directory, and nobody behind the record waits for more.
 func TestRulesSaved(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.waiting("a", "hello")
-	w.waiting("b", "hello")
-	w.must(w.store.List(t.Context(), "team:support"))
+	for i := range 30 {
+		w.waiting(fmt.Sprint("a", i), "hello")
+	}
+	listed := []string{"team:sales", "team:support", "team:support;languages=zh"}
+	for _, pool := range listed {
+		w.must(w.store.List(t.Context(), pool))
+	}
+	injector := &faults.Injector{At: -1}
+	w.dispatcher.store = dynamo.New(dynamodb.New(w.db.Options(), dynamodb.WithAPIOptions(injector.Add)), w.tables["ChatsTable"], w.tables["TeamTable"])
 	old := w.image("TeamTable", "R", "0")
-	w.must(w.store.SaveRules(t.Context(), `{"rules": [], "otherwise": {"to": [{"team": "sales", "strategy": "round_robin"}]}}`, "alex", 1, dynamo.Now()))
+	healthy := dynamo.New(w.db, w.tables["ChatsTable"], w.tables["TeamTable"])
+	w.must(healthy.SaveRules(t.Context(), `{"rules": [], "otherwise": {"to": [{"team": "sales", "strategy": "round_robin"}]}}`, "alex", 1, dynamo.Now()))
 	saved := w.image("TeamTable", "R", "0")
-	want(t, w.signalled(w.record(old, saved)))
-	if len(w.entries("team:support")) != 0 || len(w.entries("team:sales")) != 2 {
-		t.Errorf("%d wait for support, %d for sales", len(w.entries("team:support")), len(w.entries("team:sales")))
+	want(t, w.signalled(w.record(old, saved)), "team:sales[]", "team:support;languages=zh[]", "team:support[]")
+	if n := injector.Calls(); n != 1 {
+		t.Errorf("it took %d requests to the tables, want 1", n)
 	}
 	w.must(w.store.SaveSettings(t.Context(), team.Settings{Teams: []team.Team{{ID: "x", Name: "X"}}}))
 	want(t, w.signalled(w.record(saved, w.image("TeamTable", "R", "0"))))
@@ -277,16 +286,11 @@ func TestBatchFailsFromTheFirstBadRecord(t *testing.T) {
 	w := newWorld(t)
 	w.waiting("a", "hello")
 	entry := w.image("ChatsTable", "W#team:support", "1#")
-	older := maps.Clone(entry)
-	older["rv"] = events.NewNumberAttribute("0")
-	// The rules are loaded before; then the first call sees that they still hold, and the second reads the message of the
-	// Chat that is to be routed again.
-	injector := &faults.Injector{At: -1, Fault: faults.Failed}
+	old := w.image("TeamTable", "R", "0")
+	w.must(w.store.SaveRules(t.Context(), seed.Rules, "alex", 1, dynamo.Now()))
+	injector := &faults.Injector{At: 0, Fault: faults.Failed} // the reading of the directory
 	w.dispatcher.store = dynamo.New(dynamodb.New(w.db.Options(), dynamodb.WithAPIOptions(injector.Add)), w.tables["ChatsTable"], w.tables["TeamTable"])
-	_, err := w.store.InForce(t.Context())
-	w.must(err)
-	injector.At = injector.Calls() + 1
-	records := []events.DynamoDBEventRecord{w.record(nil, entry), w.record(nil, older), w.record(nil, entry)}
+	records := []events.DynamoDBEventRecord{w.record(nil, entry), w.record(old, w.image("TeamTable", "R", "0")), w.record(nil, entry)}
 	answer, err := w.handle(t.Context(), events.DynamoDBEvent{Records: records})
 	w.must(err)
 	if len(answer.BatchItemFailures) != 1 || answer.BatchItemFailures[0].ItemIdentifier != "2" {
@@ -302,22 +306,4 @@ func TestARecordThatCantBeRead(t *testing.T) {
 	entry := w.image("ChatsTable", "W#team:support", "1#")
 	bad := map[string]events.DynamoDBAttributeValue{"pk": entry["pk"], "sk": entry["sk"], "ep": events.NewStringAttribute("not a number")}
 	want(t, w.signalled(w.record(nil, bad), w.record(nil, entry)), fmt.Sprint(c.Pools[0], []string{"a"}))
-}
-
-// A Chat that can't be routed again, because its item may not grow, does not hold up the stream: the assigner sees to it.
-func TestAChatThatCantBeRoutedAgain(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.waiting("a", "hello")
-	entry := w.image("ChatsTable", "W#team:support", "1#")
-	out, err := w.db.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: aws.String(w.tables["ChatsTable"]),
-		Key: dynamo.Item{"pk": &types.AttributeValueMemberS{Value: "C#a"}, "sk": &types.AttributeValueMemberS{Value: "0"}}})
-	w.must(err)
-	out.Item["bloat"] = &types.AttributeValueMemberS{Value: strings.Repeat("x", 400<<10-units.Size(out.Item)-len("bloat"))}
-	_, err = w.db.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String(w.tables["ChatsTable"]), Item: out.Item})
-	w.must(err)
-	w.must(w.store.SaveRules(t.Context(), `{"rules": [{"id": "r", "name": "R", "enabled": true, "when": {"field": "country", "in": ["US"]},
-		"to": [{"team": "support", "strategy": "round_robin"}], "requires": {"languages": ["ar", "en"]}}],
-		"otherwise": {"to": [{"team": "sales", "strategy": "round_robin"}]}}`, "alex", 1, dynamo.Now()))
-	want(t, w.signalled(w.record(nil, entry)), "team:support[a]")
 }

@@ -19,7 +19,9 @@
 //   - The record of the last entry of a listed pool is no loss: a pool that is listed and empty is signalled, too, so that
 //     it is taken out.
 //   - An entry that can't be read: its pool is signalled, and the assigner sets it aside.
-//   - A sweep itself: the next one comes within a minute, and begins where the last one that ended had come to.
+//   - A sweep itself: the next one comes within a minute, and begins where the last one that ended had come to. A pool that
+//     could not be looked at, because its table was throttled, say, is looked at again in the next sweep, whatever the round
+//     has come to: it goes on over what was looked at.
 //
 // # What a sweep costs
 //

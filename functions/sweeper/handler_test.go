@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 
 	"chatkeeper/infra/costs/units"
@@ -302,6 +303,91 @@ func TestTimersThatFailWheneverTheyAreTried(t *testing.T) {
 	if err != nil || len(aside) != 2 || w.armed() != 0 {
 		t.Errorf("set aside: %+v (%v); %d timers are left", aside, err, w.armed())
 	}
+}
+
+// A timer whose Chat is not there is set aside, whole, and not deleted without a trace.
+func TestATimerWithoutAChat(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.opens("a")
+	timer := w.served("a", support)
+	timer.Entry.Chat = "i" // of the same shard
+	w.must(w.healthy.Arm(t.Context(), timer))
+	w.must(w.timers(t.Context()))
+	if c := w.chat("a"); len(c.Pools) != 2 {
+		t.Errorf("the Chat beside it waits in %v", c.Pools)
+	}
+	aside, err := w.healthy.AsideItems(t.Context())
+	if err != nil || len(aside) != 1 || !strings.Contains(aside[0].From, "#i#") || w.armed() != 0 {
+		t.Errorf("set aside: %+v (%v); %d timers are left", aside, err, w.armed())
+	}
+	w.must(w.timers(t.Context()))
+	w.checked()
+}
+
+// failing is a store whose queries of a partition fail as a throttled table's do, while fails says so of its key.
+func (w *world) failing(fails func(pk string) bool) *dynamo.Store {
+	return w.client(dynamodb.WithAPIOptions(func(stack *middleware.Stack) error {
+		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("throttled", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+			if q, is := in.Parameters.(*dynamodb.QueryInput); is && fails(q.ExpressionAttributeValues[":pk"].(*types.AttributeValueMemberS).Value) {
+				return middleware.InitializeOutput{}, middleware.Metadata{}, &smithy.GenericAPIError{Code: "ThrottlingException", Message: "on purpose"}
+			}
+			return next.HandleInitialize(ctx, in)
+		}), middleware.Before)
+	}))
+}
+
+// The round goes on only over pools that were looked at: those that could not be read are looked at in the next sweep, and
+// the sweep's error tells of each.
+func TestAThrottledSweep(t *testing.T) {
+	t.Parallel()
+	pool := func(i int) string { return fmt.Sprintf("team:empty%02d", i) }
+	between := func(first, behind int) (pools []string) {
+		for i := first; i < behind; i++ {
+			pools = append(pools, pool(i))
+		}
+		return pools
+	}
+	throttled := func(pk string) bool { return pk >= "W#"+pool(3) && pk < "W#"+pool(8) }
+	list := func(w *world) {
+		for i := range 40 {
+			w.must(w.healthy.List(t.Context(), pool(i)))
+		}
+	}
+	t.Run("some pools", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		list(w)
+		w.sweeper.store = w.failing(throttled)
+		err := w.handle(t.Context())
+		for i := 3; i < 8; i++ {
+			if err == nil || !strings.Contains(err.Error(), pool(i)) {
+				t.Errorf("the sweep's error says nothing of %s: %v", pool(i), err)
+			}
+		}
+		if got := w.signalled(); !slices.Equal(got, append(between(0, 3), between(8, poolsASweep)...)) {
+			t.Errorf("signalled %q", got)
+		}
+		if err := w.handle(t.Context()); err == nil {
+			t.Error("they fail a second time, and the sweep does not")
+		}
+		if got := w.signalled(); !slices.Equal(got, between(poolsASweep, 40)) {
+			t.Errorf("while they fail, signalled %q, want those behind", got)
+		}
+		w.sweeper.store = w.healthy
+		w.sweeps(between(0, poolsASweep-5)...) // the five, and the first twenty of the next round, where they stand
+	})
+	t.Run("the roster", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		list(w)
+		w.sweeper.store = w.failing(func(pk string) bool { return pk == "P" })
+		if err := w.handle(t.Context()); err == nil {
+			t.Error("the sweep did not fail")
+		}
+		w.sweeper.store = w.healthy
+		w.sweeps(between(0, poolsASweep)...)
+	})
 }
 
 // A panic at one timer is that timer's failure: the others are acted on, and so is the net; the next sweep tries again.

@@ -63,26 +63,34 @@ func (l leftBehind) signals() []queue.Entry {
 	return entries
 }
 
-// listed looks at the next pools of the directory: at the head of each, and at whether somebody could take it.
+// listed looks at the pools that an earlier sweep could not look at, and at the next ones of the directory: at the head of
+// each, and at whether somebody could take it. The round goes on over those that were looked at; the others are kept for
+// the next sweep, so that none is left out, and one that fails all the time holds up none behind it.
 func (s *sweeper) listed(ctx context.Context, round *dynamo.Round, rules dynamo.InForce, left leftBehind) error {
-	pools, next, err := s.store.DirectoryPage(ctx, round.Pool, poolsASweep)
-	if err != nil {
-		return err
+	pools, next := round.Again, round.Pool
+	if room := poolsASweep - len(pools); room > 0 {
+		page, after, err := s.store.DirectoryPage(ctx, round.Pool, room)
+		if err != nil {
+			return err
+		}
+		pools, next = append(slices.Clone(pools), page...), after
 	}
-	round.Pool = next
-	if len(pools) == 0 {
-		return nil
-	}
-	people, err := s.store.Roster(ctx)
-	if err != nil {
-		return err
-	}
-	for id, err := range people.Unreadable() {
-		slog.ErrorContext(ctx, "person not readable", "person", id, "error", err)
+	slices.Sort(pools)
+	pools = slices.Compact(pools)
+	var people *dynamo.Roster
+	if len(pools) > 0 {
+		var err error
+		if people, err = s.store.Roster(ctx); err != nil {
+			return err
+		}
+		for id, err := range people.Unreadable() {
+			slog.ErrorContext(ctx, "person not readable", "person", id, "error", err)
+		}
 	}
 	var (
 		all    sync.WaitGroup
 		mu     sync.Mutex
+		again  []string
 		failed error
 	)
 	for _, pool := range pools {
@@ -91,13 +99,14 @@ func (s *sweeper) listed(ctx context.Context, round *dynamo.Round, rules dynamo.
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
-				failed = err
+				again, failed = append(again, pool), errors.Join(failed, fmt.Errorf("look at %s: %w", pool, err))
 			} else if wants {
 				left.add(pool, chats...)
 			}
 		})
 	}
 	all.Wait()
+	round.Pool, round.Again = next, again
 	return failed
 }
 

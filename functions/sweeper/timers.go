@@ -44,7 +44,7 @@ func (s *sweeper) shard(ctx context.Context, shard int, rules dynamo.InForce) er
 		for _, t := range page.Timers {
 			if err := safely(func() error { return s.timer(ctx, t, rules) }); err != nil {
 				slog.ErrorContext(ctx, "timer failed", "chat", t.Entry.Chat, "step", t.Entry.Step, "error", err)
-				failed = err
+				failed = errors.Join(failed, err)
 			}
 			if ctx.Err() != nil {
 				return errors.Join(failed, ctx.Err())
@@ -68,7 +68,7 @@ func safely(do func() error) (err error) {
 
 // timer opens the pool of a step, if its Chat still waits as it did when the timer was armed; the new entry's stream record
 // signals the pool. A rule may name a pool twice; then the step after that one is armed, if the rules are still the same:
-// newer ones route the Chat again.
+// newer ones route the Chat again. A timer whose Chat is not there, or can't be read, is set aside.
 func (s *sweeper) timer(ctx context.Context, t chat.Timer, rules dynamo.InForce) error {
 	var following *chat.Timer
 	if t.Entry.RulesVersion == rules.Version {
@@ -77,7 +77,7 @@ func (s *sweeper) timer(ctx context.Context, t chat.Timer, rules dynamo.InForce)
 		}
 	}
 	opened, err := s.store.Widen(ctx, t, following, s.now())
-	if errors.Is(err, dynamo.ErrUnreadable) {
+	if errors.Is(err, dynamo.ErrUnreadable) || errors.Is(err, dynamo.ErrNoChat) {
 		return s.logged(ctx, s.store.SetAsideTimer(ctx, t, err, s.now()), "chat", t.Entry.Chat, err)
 	}
 	if opened {

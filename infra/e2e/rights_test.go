@@ -38,11 +38,6 @@ var seldom = map[string]string{
 
 	"ChatsFunction: dynamodb:DeleteItem on ChatsTable": "what people say of a waiting customer sends their Chat to another pool",
 
-	"DispatcherFunction: dynamodb:GetItem on ChatsTable":    "an entry is older than the rules in force",
-	"DispatcherFunction: dynamodb:PutItem on ChatsTable":    "newer rules send a waiting Chat elsewhere",
-	"DispatcherFunction: dynamodb:UpdateItem on ChatsTable": "newer rules send a waiting Chat elsewhere",
-	"DispatcherFunction: dynamodb:DeleteItem on ChatsTable": "newer rules send a waiting Chat elsewhere",
-
 	"ReassignFunction: dynamodb:GetItem on ChatsTable":     "looks for its own event in the history when an outcome stayed unknown",
 	"SweeperFunction: dynamodb:GetItem on TeamTable":       "sweeps once a minute: these tests may be shorter",
 	"SweeperFunction: dynamodb:BatchGetItem on TeamTable":  "somebody changed since the sweep before",

@@ -146,7 +146,14 @@ func (r *run) check(ctx context.Context) (invariant.Snapshot, error) {
 			broken = append(broken, fmt.Errorf("I3: %s was given %d Chats and takes %d", p.ID, p.OpenChats, p.Limit))
 		}
 	}
+	rules, err := r.store.InForce(ctx)
+	if err != nil {
+		return all, err
+	}
 	for _, e := range all.Entries {
+		if e.RulesVersion < rules.Version {
+			broken = append(broken, fmt.Errorf("the Chat %s waits in %s by version %d of the rules, and %d is in force", e.Chat, e.Pool, e.RulesVersion, rules.Version))
+		}
 		pool, err := assign.ParsePool(e.Pool)
 		if err != nil {
 			return all, err
@@ -469,6 +476,12 @@ func scenarios() []*scenario {
 			phases: one(writes(alice, 1, "a1"), is("amira", team.Online))},
 		{name: "rules-saved", people: there(toSupport, agent("dan", 2, "sales")),
 			phases: one(writes(alice, 1, "a1"), saves(toSales, 1), writes(boris, 2, "b1"))},
+		{name: "rules-vs-newcomer", people: there(toSupport, away(agent("dan", 1, "sales"))),
+			before: one(writes(alice, 1, "a1"), writes(boris, 2, "b1")),
+			phases: one(saves(toSales, 1), is("dan", team.Online))},
+		{name: "rules-to-the-same-pool", people: there(toSupport, away(agent("amira", 1, "support"))),
+			before: one(writes(alice, 1, "a1"), writes(boris, 2, "b1")),
+			phases: one(saves(toSupport, 1), is("amira", team.Online))},
 		{name: "membership-lost", people: there(toSupport, agent("amira", 2, "support"), agent("dan", 1, "support")),
 			phases: one(writes(alice, 1, "a1"), edits("amira leaves support", "amira", func(p *team.Person) { p.Teams = nil }), writes(boris, 2, "b1"))},
 		{name: "membership-gained", people: there(toSupport, agent("amira", 2, "sales")),

@@ -71,7 +71,7 @@ func (s *Store) setAsideEntry(ctx context.Context, e chat.Entry, because string,
 	return s.setAsideAt(ctx, waitingPK(e.Pool), waitingSK(e.Priority, e.Since, e.Chat), e, because, now, also)
 }
 
-// SetAsideTimer takes away a timer whose Chat can't be read.
+// SetAsideTimer takes away a timer whose Chat can't be read, or is not there.
 func (s *Store) SetAsideTimer(ctx context.Context, tm chat.Timer, because error, now time.Time) error {
 	return s.setAsideAt(ctx, timerPK(timerShard(tm.Entry.Chat)), timerSK(tm), tm.Entry, because.Error(), now, func(*transaction) {})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 
 	"chatkeeper/shared/assign"
+	"chatkeeper/shared/chat"
 	"chatkeeper/shared/team"
 )
 
@@ -60,6 +61,37 @@ func (s *Store) InForce(ctx context.Context) (InForce, error) {
 	if err != nil {
 		return InForce{}, err
 	}
+	return s.pointedTo(ctx, item)
+}
+
+// ChatInForce is [Store.Chat] and [Store.InForce] in one request: what an assignment looks at last, so that no Chat is
+// given away by older rules than those in force when it was read. [ErrUnreadable] is about the Chat alone.
+func (s *Store) ChatInForce(ctx context.Context, id string) (*chat.Chat, InForce, error) {
+	items, err := s.getBoth(ctx, map[string][]Item{s.chats: {key(chatPK(id), selfSK)}, s.team: {key(rulesPK, rulesNowSK)}})
+	if err != nil {
+		return nil, InForce{}, err
+	}
+	f, err := s.pointedTo(ctx, only(items[s.team]))
+	if err != nil {
+		if !Again(err) {
+			err = fmt.Errorf("rules in force: %v", err) // wrapped, it would say that the Chat can't be read
+		}
+		return nil, f, err
+	}
+	c, err := asChat(only(items[s.chats]))
+	return c, f, err
+}
+
+// only is the one item that was asked for; nil if there is none.
+func only(items []Item) Item {
+	if len(items) == 0 {
+		return nil
+	}
+	return items[0]
+}
+
+// pointedTo is what the pointer's item says is in force; from memory, if that is what was loaded last.
+func (s *Store) pointedTo(ctx context.Context, item Item) (InForce, error) {
 	now, err := unmarshal[pointer](item)
 	if err != nil {
 		return InForce{}, err

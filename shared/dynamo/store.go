@@ -93,8 +93,16 @@ func (s *Store) Chat(ctx context.Context, id string) (*chat.Chat, error) {
 		return nil, nil
 	}
 	item, err := s.get(ctx, s.chats, chatPK(id), selfSK, true)
-	if err != nil || item == nil {
+	if err != nil {
 		return nil, err
+	}
+	return asChat(item)
+}
+
+// asChat is the Chat that an item holds; nil if there is no item, or if it is an identity's.
+func asChat(item Item) (*chat.Chat, error) {
+	if item == nil {
+		return nil, nil
 	}
 	it, err := unmarshal[chatItem](item)
 	if err != nil || it.To != "" {

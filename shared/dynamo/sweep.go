@@ -12,15 +12,17 @@ import (
 
 // Round is where the sweeper's round stands: over the directory's pools, and over all open Chats.
 type Round struct {
-	Pool  string              // the last pool that was looked at; empty at the beginning of a round
+	Pool  string              // the last pool that was come to; empty at the beginning of a round
+	Again []string            // pools up to there that could not be looked at
 	Chats [statusShards]Place // the last Chat that was looked at, of each shard; zero at the beginning
 }
 
 type roundItem struct {
-	PK    string  `dynamodbav:"pk"`
-	SK    string  `dynamodbav:"sk"`
-	Pool  string  `dynamodbav:"po,omitempty"`
-	Chats []Place `dynamodbav:"ch"`
+	PK    string   `dynamodbav:"pk"`
+	SK    string   `dynamodbav:"sk"`
+	Pool  string   `dynamodbav:"po,omitempty"`
+	Again []string `dynamodbav:"ag,omitempty"`
+	Chats []Place  `dynamodbav:"ch"`
 }
 
 // Round reads where the sweeper's round stands. A round that can't be read begins anew.
@@ -33,14 +35,14 @@ func (s *Store) Round(ctx context.Context) (Round, error) {
 	if err != nil {
 		return Round{}, nil
 	}
-	r := Round{Pool: it.Pool}
+	r := Round{Pool: it.Pool, Again: it.Again}
 	copy(r.Chats[:], it.Chats)
 	return r, nil
 }
 
 // SaveRound keeps where the round stands. The last of two sweeps at once wins, and something is looked at twice.
 func (s *Store) SaveRound(ctx context.Context, r Round) error {
-	return s.put(ctx, roundItem{PK: sweepPK, SK: selfSK, Pool: r.Pool, Chats: r.Chats[:]}, nil)
+	return s.put(ctx, roundItem{PK: sweepPK, SK: selfSK, Pool: r.Pool, Again: r.Again, Chats: r.Chats[:]}, nil)
 }
 
 // DirectoryPage reads listed pools behind after, strongly consistent; next is empty when it holds the last.

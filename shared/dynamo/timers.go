@@ -25,6 +25,7 @@ import (
 //   - The step opens in one transaction: the pool is added to the Chat, the entry put, the step recorded, the timer
 //     deleted. Before it nothing happened and the next sweep finds the timer; after it everything has.
 //   - A timer that no longer applies is deleted on its own. A crash before that leaves it to the next sweep.
+//   - A timer whose Chat is not there, or can't be read, is set aside: see aside.go. Chats are never deleted.
 //   - Two sweeps at once decide on the same Chat as read: one transaction is refused, and its sweep then finds the pool
 //     open, or the timer gone.
 
@@ -95,7 +96,7 @@ func next(out *dynamodb.QueryOutput) string {
 
 // Widen opens the pool of a timer's step to its Chat, and reports whether it did. If the timer does not apply any more it
 // is deleted. If the pool is open to the Chat already, because a rule names it twice, following is armed in its stead: the
-// timer of the step after, or nil.
+// timer of the step after, or nil. [ErrNoChat], and [ErrUnreadable]: nothing is done, and no repetition mends that.
 func (s *Store) Widen(ctx context.Context, t chat.Timer, following *chat.Timer, now time.Time) (opened bool, err error) {
 	applies := false
 	_, err = s.Update(ctx, t.Entry.Chat, func(c chat.Chat) (*chat.Change, error) {
@@ -110,7 +111,7 @@ func (s *Store) Widen(ctx context.Context, t chat.Timer, following *chat.Timer, 
 	if opened && err == nil {
 		return true, nil
 	}
-	if err != nil && err != ErrNoChat {
+	if err != nil {
 		return false, fmt.Errorf("open step %d to chat %s: %w", t.Entry.Step, t.Entry.Chat, err)
 	}
 	if applies && following != nil {

@@ -68,34 +68,72 @@ func (s *Store) Entry(ctx context.Context, chatID, pool string) (*chat.Entry, er
 func (s *Store) Directory(ctx context.Context) ([]string, error) {
 	var pools []string
 	err := s.each(ctx, s.partition(s.chats, directoryPK), func(item Item) error {
-		it, err := unmarshal[listing](item)
-		pools = append(pools, it.SK)
-		return err
+		pools = append(pools, text(item["sk"]))
+		return nil
 	})
 	return pools, err
 }
 
 // listing is a pool's line in the directory. Every listing writes a fresh token, so that taking a pool out never undoes
-// a listing that came after what was seen.
+// a listing that came after what was seen. The rest is the pool's [Review].
 type listing struct {
-	PK    string `dynamodbav:"pk"`
-	SK    string `dynamodbav:"sk"`
-	Token string `dynamodbav:"tk"`
+	Token   string `dynamodbav:"tk"`
+	Done    int64  `dynamodbav:"rd"`
+	Version int64  `dynamodbav:"rv"`
+	After   string `dynamodbav:"ra"`
+}
+
+// Review is how far the waiting entries of a pool have been gone through since rules were saved. Done is the newest
+// version for which all of them were; Version is the one for which those up to After were, in the order of service. An
+// entry that older rules put there meanwhile is not in it: its own stream record signals the pool and names the Chat.
+type Review struct {
+	Done    int64
+	Version int64
+	After   string // empty at the beginning
 }
 
 // Listed reads the token under which the pool is listed, strongly consistent; empty if it is not.
 func (s *Store) Listed(ctx context.Context, pool string) (token string, err error) {
 	item, err := s.get(ctx, s.chats, directoryPK, pool, true)
-	if err != nil || item == nil {
-		return "", err
-	}
-	it, err := unmarshal[listing](item)
-	return it.Token, err
+	return text(item["tk"]), err
 }
 
-// List puts the pool in the directory.
-func (s *Store) List(ctx context.Context, pool string) error {
-	return s.put(ctx, listing{PK: directoryPK, SK: pool, Token: rand.Text()}, nil)
+// Review reads how far the review of a pool has come, strongly consistent. That of a pool that is not listed, and one
+// that can't be read, begins anew: entries that were routed again are read once more, and left as they are.
+func (s *Store) Review(ctx context.Context, pool string) (Review, error) {
+	item, err := s.get(ctx, s.chats, directoryPK, pool, true)
+	if err != nil {
+		return Review{}, err
+	}
+	it, err := unmarshal[listing](item)
+	if err != nil {
+		return Review{}, nil
+	}
+	return Review{Done: it.Done, Version: it.Version, After: it.After}, nil
+}
+
+// List puts the pool in the directory. What is stored of its review stays.
+func (s *Store) List(ctx context.Context, pool string) error { return s.list(ctx, pool, &update{}) }
+
+// ListReviewed is List, and stores how far the pool's review has come. Of two servings at once the last one wins; either
+// tells what is true, and the worst is that entries are gone through again.
+func (s *Store) ListReviewed(ctx context.Context, pool string, r Review) error {
+	u := &update{}
+	u.set("rd", r.Done)
+	u.set("rv", r.Version)
+	u.set("ra", r.After)
+	return s.list(ctx, pool, u)
+}
+
+func (s *Store) list(ctx context.Context, pool string, u *update) error {
+	u.set("tk", rand.Text())
+	e, err := expression.NewBuilder().WithUpdate(u.b).Build()
+	if err != nil {
+		return err
+	}
+	_, err = s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{TableName: &s.chats, Key: key(directoryPK, pool),
+		UpdateExpression: e.Update(), ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values()})
+	return outcome("list pool", err)
 }
 
 // Unlist takes the pool out of the directory, if it is still listed under the token as read. That it is not is success:

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 
 	"chatkeeper/shared/assign"
 	"chatkeeper/shared/chat"
