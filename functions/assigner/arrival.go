@@ -19,7 +19,8 @@ func (a *assigner) arrival(m whatsapp.Message) chat.Arrival {
 		Message: chat.Message{
 			Key: a.secret.Key(m.At, m.ID), WAMID: m.ID, Direction: chat.Direction(m.Direction), Type: m.Type, Original: m.Original, Text: m.Text,
 			ReplyID: m.ReplyID, AdSource: m.AdSource, Quoted: m.Quoted, Target: m.Target, Content: m.Content,
-			Source: source(m), Group: m.Group, Forwarded: m.Forwarded, Trimmed: m.Trimmed, Errors: m.ErrorCodes, Arrived: time.UnixMilli(m.ReceivedAt).UTC(),
+			Source: source(m), Group: m.Group, Forwarded: m.Forwarded, Trimmed: m.Trimmed, Errors: m.ErrorCodes,
+			Arrived: time.UnixMilli(m.ReceivedAt).Add(time.Duration(m.Position) * time.Microsecond).UTC(),
 		},
 	}
 	if m.Direction == whatsapp.Out {

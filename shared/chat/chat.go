@@ -8,6 +8,8 @@
 package chat
 
 import (
+	"bytes"
+	"cmp"
 	"slices"
 	"time"
 
@@ -127,13 +129,19 @@ type Message struct {
 	Source     string // where it came from if not from the customer's phone to us: echo, history, standby, group, aside
 	Group      string // id of the WhatsApp group that it was written in
 	Forwarded  bool
-	Trimmed    bool // it was too large: only ids, identities, type and time are left
-	Arrived    time.Time
+	Trimmed    bool      // it was too large: only ids, identities, type and time are left
+	Arrived    time.Time // at the webhook, plus a microsecond for each update before it in its delivery; of a reply: accepted
 	AdSource   string
 	Errors     []int  // WhatsApp's error codes: the content is unavailable
 	OwnerEpoch int64  // of a reply: the ownership under which it was accepted
 	By         string // of a reply: the person who wrote it, then the Assignee
 	Delivery   Delivery
+}
+
+// Compare orders the messages of a Chat as people read them: by WhatsApp's time, which tells seconds, then by arrival, then
+// by the rest of the Key, so that no two are alike. Every reader uses it; a Key alone orders a second at random.
+func (m Message) Compare(other Message) int {
+	return cmp.Or(m.Key.Time().Compare(other.Key.Time()), m.Arrived.Compare(other.Arrived), bytes.Compare(m.Key[:], other.Key[:]))
 }
 
 // Delivery is how far a reply has come; empty for messages that we did not send.

@@ -234,13 +234,21 @@ func (s *Store) Keep(ctx context.Context, c chat.Chat, a chat.Arrival, counts bo
 }
 
 // Reveal puts a message in the place of the placeholder that stands under its key, in the Chat or in one that was merged
-// into it. Where none does, nothing happens.
+// into it; its place within its second too. Where none does, nothing happens.
 func (s *Store) Reveal(ctx context.Context, c chat.Chat, m chat.Message) error {
 	if m.Original == placeholder {
 		return nil
 	}
 	held := equals("og", placeholder)
 	for _, id := range append([]string{c.ID}, c.From...) {
+		stands, err := s.Message(ctx, id, m.Key)
+		if err != nil {
+			return err
+		}
+		if stands == nil || stands.Original != placeholder {
+			continue
+		}
+		m.Arrived = stands.Arrived
 		if err := s.put(ctx, newMessageItem(id, m), &held); !errors.Is(err, ErrRefused) {
 			return err
 		}

@@ -129,7 +129,7 @@ type messageItem struct {
 	Forward  bool   `dynamodbav:"fw,omitempty"`
 	Trimmed  bool   `dynamodbav:"tr,omitempty"`
 	Errors   []int  `dynamodbav:"er,omitempty"`
-	Arrived  int64  `dynamodbav:"ar"`
+	Arrived  int64  `dynamodbav:"ar"` // Unix microseconds: a delivery's order stands below the millisecond
 	Accepted int64  `dynamodbav:"oe,omitempty"`
 	By       string `dynamodbav:"by,omitempty"`
 	Delivery string `dynamodbav:"dl,omitempty"`
@@ -139,14 +139,14 @@ func newMessageItem(chatID string, m chat.Message) messageItem {
 	return messageItem{PK: chatPK(chatID), SK: messageSK(m.Key), WAMID: m.WAMID, Dir: string(m.Direction), Type: m.Type, Original: m.Original,
 		Text: m.Text, ReplyID: m.ReplyID, AdSource: m.AdSource, Quoted: m.Quoted, Target: m.Target, Content: m.Content,
 		Source: m.Source, Group: m.Group, Forward: m.Forwarded, Trimmed: m.Trimmed,
-		Errors: m.Errors, Arrived: millis(m.Arrived), Accepted: m.OwnerEpoch, By: m.By, Delivery: string(m.Delivery)}
+		Errors: m.Errors, Arrived: micros(m.Arrived), Accepted: m.OwnerEpoch, By: m.By, Delivery: string(m.Delivery)}
 }
 
 func (it messageItem) message() (chat.Message, error) {
 	key, err := chat.ParseKey(it.SK[len(messagePrefix):])
 	return chat.Message{Key: key, WAMID: it.WAMID, Direction: chat.Direction(it.Dir), Type: it.Type, Original: it.Original, Text: it.Text,
 		ReplyID: it.ReplyID, AdSource: it.AdSource, Quoted: it.Quoted, Target: it.Target, Content: it.Content,
-		Source: it.Source, Group: it.Group, Forwarded: it.Forward, Trimmed: it.Trimmed, Errors: it.Errors, Arrived: fromMillis(it.Arrived), OwnerEpoch: it.Accepted,
+		Source: it.Source, Group: it.Group, Forwarded: it.Forward, Trimmed: it.Trimmed, Errors: it.Errors, Arrived: fromMicros(it.Arrived), OwnerEpoch: it.Accepted,
 		By: it.By, Delivery: chat.Delivery(it.Delivery)}, err
 }
 
@@ -283,6 +283,20 @@ func fromMillis(ms int64) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMilli(ms).UTC()
+}
+
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func fromMicros(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
 }
 
 func keyBytes(k chat.Key) []byte {

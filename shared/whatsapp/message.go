@@ -46,6 +46,7 @@ type Message struct {
 	Content    json.RawMessage // the type's own object, unless Text, ReplyID and Target say all of it; at most 64 KB
 	Trimmed    bool            // it was too large; only ids, identities, type and time are left
 	ReceivedAt int64           // by the webhook, Unix milliseconds
+	Position   int             // in the delivery that it came with
 }
 
 // Media is a file in a message. Its content is fetched by the id, for seven days.
@@ -78,7 +79,7 @@ const maxText = 128 << 10
 func (u Update) Message() Message {
 	body := node(u.Body)
 	m := Message{
-		Kind: u.Kind, Number: u.Number, Display: u.Display, Trimmed: u.Trimmed, ReceivedAt: u.ReceivedAt,
+		Kind: u.Kind, Number: u.Number, Display: u.Display, Trimmed: u.Trimmed, ReceivedAt: u.ReceivedAt, Position: u.Position,
 		ID:         updateID(u.Body),
 		At:         seconds(body.get("timestamp")),
 		Direction:  u.direction(),
