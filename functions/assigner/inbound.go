@@ -94,6 +94,9 @@ func (a *assigner) receive(ctx context.Context, m whatsapp.Message, strong bool,
 		return err
 	}
 	if c.Status == chat.Open {
+		if err := a.store.Names(ctx, *c, arrival); err != nil {
+			return err
+		}
 		return a.store.Late(ctx, *c, arrival)
 	}
 	return a.open(ctx, *c, arrival, o)

@@ -131,3 +131,36 @@ func TestMessagesOfOneSecond(t *testing.T) {
 		})
 	}
 }
+
+// A customer is called what the last of their messages says, whatever the Keys of one second are.
+func TestNamesOfOneSecond(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	key := func(id string) chat.Key { return testSecret.Key(morning.Unix(), id) }
+	for n, order := range [][]int{{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}} {
+		user := fmt.Sprint("US.", n)
+		ids := []string{user + "a", user + "b", user + "c"}
+		slices.SortFunc(ids, func(a, b string) int { ka, kb := key(a), key(b); return slices.Compare(ka[:], kb[:]) })
+		var changes []any
+		for i, place := range order {
+			m := text(user, "", "hello", morning)
+			m["id"] = ids[place]
+			name := fmt.Sprint("Name ", i)
+			changes = append(changes, change("messages", map[string]any{"messages": []any{m},
+				"contacts": []any{map[string]any{"user_id": user, "profile": map[string]any{"name": name, "username": fmt.Sprint("name", i, ".", n)}}}}))
+		}
+		bodies := w.post(morning.Add(time.Minute), changes)
+		for range 2 { // the second time nothing changes
+			for _, body := range bodies {
+				w.must(w.update(t.Context(), body))
+			}
+		}
+		c, err := w.store.Chat(t.Context(), testSecret.UserAddress(seed.SupportNumber, user))
+		w.must(err)
+		if want := fmt.Sprint("name2.", n); c.Customer.Profile != "Name 2" || c.Customer.Username != want {
+			t.Errorf("keys in the order %v: they are called %q and %q", order, c.Customer.Profile, c.Customer.Username)
+		}
+		w.finds(fmt.Sprint("name2.", n), user)
+	}
+	w.checked()
+}
