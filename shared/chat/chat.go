@@ -73,7 +73,16 @@ type Inbox struct {
 	Unread  []Mark // at most MaxUnread
 	More    Key    // the greatest unread message that Unread has no room for
 	Preview Preview
+	Ahead   time.Time // messages stamped before this second may have come before it, and have another Key; zero if none has
 }
+
+// MayHaveBeenAhead reports whether a message with this Key may have come when its time stamp was still ahead, and was stored
+// under another Key then.
+func (in Inbox) MayHaveBeenAhead(k Key) bool { return k.Time().Before(in.Ahead) }
+
+// MostAhead is how far a time stamp may be ahead of the receipt, so that a redelivery can find it in the past: seven days are
+// WhatsApp's, one is for the queue.
+const MostAhead = 8 * 24 * time.Hour
 
 // MaxUnread is how many unread messages a Chat counts exactly; beyond it is "40+".
 const MaxUnread = 40
@@ -167,6 +176,9 @@ type Arrival struct {
 	NamedAt  string // Secret.UsernameAddress of the username
 	Profile  string
 	Language string // what the customer wrote in
+
+	Settled bool      // the Key was settled by Store.Settle, so that what the Chat knows of Keys that were ahead does not matter
+	Ahead   time.Time // the second after the message's time stamp, if that is ahead and may be in the past at a redelivery; else zero
 }
 
 // Entry is a waiting entry: a Chat's place in a pool, with all that serving the pool needs to know about it.

@@ -76,6 +76,11 @@ func (s Secret) Key(seconds int64, wamid string) Key {
 	return k
 }
 
+// MessageAddress is where a message's Key is found whose time stamp can't give it.
+func (s Secret) MessageAddress(number, wamid string) string {
+	return s.address("message", number, wamid)
+}
+
 // UserAddress is where a customer known by a WhatsApp user id (BSUID) is found: the Chat's own id when the Chat began
 // with it, else an alias.
 func (s Secret) UserAddress(number, userID string) string { return s.address("user", number, userID) }

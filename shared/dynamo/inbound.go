@@ -129,9 +129,11 @@ func (s *Store) deliver(ctx context.Context, chatID string, a chat.Arrival, read
 	u.preview(chat.Chat{}, k, chat.In, a.Preview)
 	become(u, "un", "", a.Username)
 	become(u, "pn", "", a.Profile)
-	was, err := s.updateChat(ctx, chatID, u, equals("st", string(chat.Open)).
-		And(older("li", k)).
-		And(countsAsRead(read, k)))
+	held := equals("st", string(chat.Open)).And(older("li", k)).And(countsAsRead(read, k))
+	if !a.Settled {
+		held = held.And(older("ah", k)) // see stamps.go
+	}
+	was, err := s.updateChat(ctx, chatID, u, held)
 	if err != nil {
 		return was, err
 	}

@@ -55,6 +55,7 @@ type chatItem struct {
 	LastIn     []byte   `dynamodbav:"li,omitempty"`
 	Unread     [][]byte `dynamodbav:"ur,binaryset,omitempty"`
 	More       []byte   `dynamodbav:"mo,omitempty"`
+	Ahead      []byte   `dynamodbav:"ah,omitempty"` // four bytes, as the time in a Key
 	PreviewKey []byte   `dynamodbav:"pv,omitempty"`
 	PreviewDir string   `dynamodbav:"pd,omitempty"`
 	Preview    string   `dynamodbav:"pt,omitempty"`
@@ -77,7 +78,7 @@ func newChatItem(c chat.Chat) chatItem {
 		OpenedAt: millis(c.OpenedAt), ClosedAt: millis(c.ClosedAt),
 		Pools: c.Pools, WaitingSince: millis(c.WaitingSince), Priority: string(c.Priority),
 		RulesVersion: c.RulesVersion, Routed: c.Routed,
-		LastIn: keyBytes(c.LastIn), More: keyBytes(c.More),
+		LastIn: keyBytes(c.LastIn), More: keyBytes(c.More), Ahead: secondBytes(c.Ahead),
 		PreviewKey: keyBytes(c.Preview.Key), PreviewDir: string(c.Preview.Direction), Preview: c.Preview.Text,
 		From: c.From, Into: c.MergedInto,
 	}
@@ -99,7 +100,7 @@ func (it chatItem) chat() chat.Chat {
 			OpenedAt: fromMillis(it.OpenedAt), ClosedAt: fromMillis(it.ClosedAt),
 			Pools: it.Pools, WaitingSince: fromMillis(it.WaitingSince), Priority: assign.Priority(it.Priority),
 			RulesVersion: it.RulesVersion, Routed: it.Routed},
-		Inbox: chat.Inbox{LastIn: keyOf(it.LastIn), More: keyOf(it.More),
+		Inbox: chat.Inbox{LastIn: keyOf(it.LastIn), More: keyOf(it.More), Ahead: secondOf(it.Ahead),
 			Preview: chat.Preview{Key: keyOf(it.PreviewKey), Direction: chat.Direction(it.PreviewDir), Text: it.Preview}},
 		From: it.From, MergedInto: it.Into,
 	}

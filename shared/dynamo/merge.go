@@ -168,7 +168,7 @@ func (t *transaction) mergeAway(m chat.Merge) {
 	u := &update{}
 	u.ownership(m.Other)
 	u.set("in", m.Survivor.Before.ID)
-	held := asRead(c).And(lastInAsRead(c), unreadAsRead(c), identitiesAsRead(c), saidAsRead(c), keyAsRead("pv", c.Preview.Key))
+	held := asRead(c).And(lastInAsRead(c), unreadAsRead(c), identitiesAsRead(c), saidAsRead(c), keyAsRead("pv", c.Preview.Key), aheadAsRead(c))
 	u.remove("ur")
 	u.remove("mo")
 	t.update(t.store.chats, chatPK(c.ID), selfSK, u, held)
@@ -211,6 +211,10 @@ func (t *transaction) mergeInto(m chat.Merge) {
 	if inbox.More != c.More {
 		u.set("mo", inbox.More[:])
 		held = held.And(unreadAsRead(c))
+	}
+	if inbox.Ahead != c.Ahead {
+		u.set("ah", secondBytes(inbox.Ahead))
+		held = held.And(aheadAsRead(c))
 	}
 	if inbox.Preview != c.Preview {
 		u.preview(c, inbox.Preview.Key, inbox.Preview.Direction, inbox.Preview.Text)
@@ -255,6 +259,14 @@ func unreadAsRead(c chat.Chat) expression.ConditionBuilder {
 		return more.And(name("ur").AttributeNotExists())
 	}
 	return more.And(name("ur").Equal(expression.Value(markSet(c.Unread...))))
+}
+
+// aheadAsRead holds while no further message was told ahead.
+func aheadAsRead(c chat.Chat) expression.ConditionBuilder {
+	if c.Ahead.IsZero() {
+		return name("ah").AttributeNotExists()
+	}
+	return equals("ah", secondBytes(c.Ahead))
 }
 
 // fromAsRead holds while no further Chat was merged into this one.
