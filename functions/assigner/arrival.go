@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"time"
 
 	"chatkeeper/shared/chat"
@@ -16,7 +17,38 @@ const (
 	usernameBytes = 35
 )
 
-// arrival is the message as the Chat takes it.
+// settled is the message as its Chat takes it, with the Key that it has at every delivery.
+func (a *assigner) settled(ctx context.Context, m whatsapp.Message) (chat.Arrival, error) {
+	arrival := a.arrival(m)
+	if m.Believed() {
+		return arrival, nil
+	}
+	if until := time.Unix(m.Told+1, 0).UTC(); m.Ahead() && until.Sub(arrival.Message.Arrived) < chat.MostAhead {
+		arrival.Ahead = until
+	}
+	err := a.settle(ctx, m, &arrival)
+	return arrival, err
+}
+
+// settle gives the message the Key that it has, whatever its time stamp says at this delivery.
+func (a *assigner) settle(ctx context.Context, m whatsapp.Message, arrival *chat.Arrival) error {
+	k, err := a.store.Settle(ctx, a.secret.MessageAddress(m.Number, m.ID), arrival.Message.Key, a.now())
+	if err == nil {
+		arrival.Message.Key, arrival.Settled = k, true
+	}
+	return err
+}
+
+// ahead notes on the Chat that a message of it is stamped ahead, before the message is stored, and returns the Chat that
+// goes on.
+func (a *assigner) ahead(ctx context.Context, chatID string, arrival chat.Arrival) (string, error) {
+	if arrival.Ahead.IsZero() {
+		return chatID, nil
+	}
+	return a.store.Ahead(ctx, chatID, arrival.Ahead)
+}
+
+// arrival is the message as it was read.
 func (a *assigner) arrival(m whatsapp.Message) chat.Arrival {
 	arrival := chat.Arrival{
 		Phone:    m.Customer.Phone,
@@ -25,7 +57,8 @@ func (a *assigner) arrival(m whatsapp.Message) chat.Arrival {
 		Message: chat.Message{
 			Key: a.secret.Key(m.At, m.ID), WAMID: m.ID, Direction: chat.Direction(m.Direction), Type: m.Type, Original: m.Original, Text: m.Text,
 			ReplyID: m.ReplyID, AdSource: m.AdSource, Quoted: m.Quoted, Target: m.Target, Content: m.Content,
-			Source: source(m), Group: m.Group, Forwarded: m.Forwarded, Trimmed: m.Trimmed, Errors: m.ErrorCodes, Arrived: time.UnixMilli(m.ReceivedAt).UTC(),
+			Source: source(m), Group: m.Group, Forwarded: m.Forwarded, Trimmed: m.Trimmed, Errors: m.ErrorCodes,
+			Arrived: time.UnixMilli(m.ReceivedAt).Add(time.Duration(m.Position) * time.Microsecond).UTC(),
 		},
 	}
 	if m.Direction == whatsapp.Out {

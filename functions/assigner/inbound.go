@@ -31,15 +31,20 @@ func (a *assigner) update(ctx context.Context, body string) error {
 	}
 	m := u.Message()
 	switch m.Effect() {
-	case whatsapp.Opens:
-		o := &openings{}
-		return a.repeat(ctx, func(first bool) error { return a.receive(ctx, m, !first, o) })
 	case whatsapp.Ignored:
 		dropped(ctx, u, "nobody's")
 		return nil
 	}
+	arrival, err := a.settled(ctx, m)
+	if err != nil {
+		return err
+	}
+	if m.Effect() == whatsapp.Opens {
+		o := &openings{}
+		return a.repeat(ctx, func(first bool) error { return a.receive(ctx, m, &arrival, !first, o) })
+	}
 	kept := false
-	err = a.repeat(ctx, func(bool) (err error) { kept, err = a.keep(ctx, m); return err })
+	err = a.repeat(ctx, func(bool) (err error) { kept, err = a.keep(ctx, m, &arrival); return err })
 	if err == nil && !kept {
 		dropped(ctx, u, "no chat")
 	}
@@ -67,14 +72,17 @@ func (a *assigner) repeat(ctx context.Context, do func(first bool) error) error 
 
 // receive takes a customer's message to its Chat: steps 1 to 7 of the protocol. [dynamo.ErrRefused] means begin again,
 // with strong reads. The order of the steps and the crash points between them are in the comment of package dynamo.
-func (a *assigner) receive(ctx context.Context, m whatsapp.Message, strong bool, o *openings) error {
-	arrival := a.arrival(m)
-	where, err := a.find(ctx, m, arrival.Message.Key, strong)
+func (a *assigner) receive(ctx context.Context, m whatsapp.Message, told *chat.Arrival, strong bool, o *openings) error {
+	where, err := a.find(ctx, m, told.Message.Key, strong)
 	if err != nil {
 		return err
 	}
+	arrival := *told
 	if where.chat == "" {
 		return a.create(ctx, m, arrival, where, o)
+	}
+	if where.chat, err = a.ahead(ctx, where.chat, arrival); err != nil {
+		return err
 	}
 	c, err := a.store.Deliver(ctx, where.chat, arrival)
 	for err != nil && c != nil && c.Status == chat.Merged {
@@ -86,6 +94,9 @@ func (a *assigner) receive(ctx context.Context, m whatsapp.Message, strong bool,
 	}
 	if !errors.Is(err, dynamo.ErrRefused) || c == nil {
 		return err
+	}
+	if !arrival.Settled && c.MayHaveBeenAhead(arrival.Message.Key) {
+		return again(a.settle(ctx, m, told))
 	}
 	if c.Status == chat.Open && c.LastIn.Before(arrival.Message.Key) {
 		return err // it is the newest all the same: somebody read, and made room, between two tries
@@ -109,6 +120,7 @@ func (a *assigner) create(ctx context.Context, m whatsapp.Message, arrival chat.
 	if c.ID == "" {
 		c.ID = chat.RandomID()
 	}
+	c.Ahead = arrival.Ahead
 	var links []chat.Link
 	if where.phoneToLink != "" {
 		c.Customer.PhoneSince = arrival.Message.Key
@@ -160,15 +172,21 @@ func (a *assigner) rules(ctx context.Context) (dynamo.InForce, error) {
 
 // keep stores what neither opens a Chat nor moves it forward, if there is a Chat to keep it on; else it reports false.
 // A system message also says that a customer's identities changed; that is done first.
-func (a *assigner) keep(ctx context.Context, m whatsapp.Message) (bool, error) {
-	arrival := a.arrival(m)
-	where, err := a.find(ctx, m, arrival.Message.Key, true)
+func (a *assigner) keep(ctx context.Context, m whatsapp.Message, told *chat.Arrival) (bool, error) {
+	where, err := a.find(ctx, m, told.Message.Key, true)
 	if err != nil || where.chat == "" {
+		return false, err
+	}
+	arrival := *told
+	if where.chat, err = a.ahead(ctx, where.chat, arrival); err != nil {
 		return false, err
 	}
 	c, err := a.goingOn(ctx, where.chat)
 	if err != nil {
 		return false, err
+	}
+	if !arrival.Settled && c.MayHaveBeenAhead(arrival.Message.Key) {
+		return false, again(a.settle(ctx, m, told))
 	}
 	if stored, err := a.store.Has(ctx, c, arrival.Message.Key); err != nil {
 		return true, err

@@ -34,8 +34,8 @@ func (l *lane) ages(ctx context.Context, by time.Duration) error {
 // sortableTime is a text that begins with a time in milliseconds, after the rank of a priority in some.
 var sortableTime = regexp.MustCompile(`^(\d#)?(\d{13})(#.*)?$`)
 
-// aged is an item with every time in it earlier: numbers in milliseconds, texts that sort by time, and when DynamoDB may
-// delete it, in seconds. No other number of ours is as great, but for the turns of people, which are no times.
+// aged is an item with every time in it earlier: numbers in milliseconds, texts that sort by time, when DynamoDB may delete
+// it, in seconds, and when a message arrived, in microseconds. No other number of ours is as great, but for the turns of people, which are no times.
 func aged(old map[string]types.AttributeValue, by time.Duration) map[string]types.AttributeValue {
 	item := map[string]types.AttributeValue{}
 	for name, v := range old {
@@ -47,6 +47,8 @@ func aged(old map[string]types.AttributeValue, by time.Duration) map[string]type
 			case err != nil || name == "turn":
 			case name == "expires":
 				item[name] = &types.AttributeValueMemberN{Value: fmt.Sprint(n - int64(by/time.Second))}
+			case name == "ar":
+				item[name] = &types.AttributeValueMemberN{Value: fmt.Sprint(n - by.Microseconds())}
 			case isTime(n):
 				item[name] = &types.AttributeValueMemberN{Value: fmt.Sprint(n - by.Milliseconds())}
 			}

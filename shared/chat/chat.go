@@ -8,6 +8,8 @@
 package chat
 
 import (
+	"bytes"
+	"cmp"
 	"slices"
 	"time"
 
@@ -109,8 +111,8 @@ type Message struct {
 	Source     string // where it came from if not from the customer's phone to us: echo, history, standby, group, aside
 	Group      string // id of the WhatsApp group that it was written in
 	Forwarded  bool
-	Trimmed    bool // it was too large: only ids, identities, type and time are left
-	Arrived    time.Time
+	Trimmed    bool      // it was too large: only ids, identities, type and time are left
+	Arrived    time.Time // at the webhook, plus a microsecond for each update before it in its delivery; of a reply: accepted
 	AdSource   string
 	Errors     []int  // WhatsApp's error codes: the content is unavailable
 	OwnerEpoch int64  // of a reply: the ownership under which it was accepted
@@ -127,6 +129,13 @@ const (
 // Listed reports whether a list of Chats may show the message as the last one.
 func (m Message) Listed() bool {
 	return (m.Source == "" && m.Type != Reaction) || m.Source == Echo || m.Source == History
+}
+
+// Compare orders the messages of a Chat as people read them: by Moment, then by Key, so that no two are alike. Every
+// reader uses it; a Key alone orders a second at random.
+func (m Message) Compare(other Message) int {
+	a, b := m.Moment(), other.Moment()
+	return cmp.Or(bytes.Compare(a[:], b[:]), bytes.Compare(m.Key[:], other.Key[:]))
 }
 
 // Delivery is how far a reply has come; empty for messages that we did not send.
@@ -152,6 +161,9 @@ type Arrival struct {
 	NamedAt  string // Secret.UsernameAddress of the username
 	Profile  string
 	Language string // what the customer wrote in
+
+	Settled bool      // the Key was settled by Store.Settle, so that what the Chat knows of Keys that were ahead does not matter
+	Ahead   time.Time // the second after the message's time stamp, if that is ahead and may be in the past at a redelivery; else zero
 }
 
 // Entry is a waiting entry: a Chat's place in a pool, with all that serving the pool needs to know about it.

@@ -1,6 +1,9 @@
 package chat
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // Inbox is the part of a Chat that ordinary message traffic changes, without a transaction and without an epoch.
 type Inbox struct {
@@ -8,7 +11,16 @@ type Inbox struct {
 	Unread  []Mark // at most MaxUnread
 	More    Key    // the greatest unread message that Unread has no room for
 	Preview Preview
+	Ahead   time.Time // messages stamped before this second may have come before it, and have another Key; zero if none has
 }
+
+// MayHaveBeenAhead reports whether a message with this Key may have come when its time stamp was still ahead, and was stored
+// under another Key then.
+func (in Inbox) MayHaveBeenAhead(k Key) bool { return k.Time().Before(in.Ahead) }
+
+// MostAhead is how far a time stamp may be ahead of the receipt, so that a redelivery can find it in the past: seven days are
+// WhatsApp's, one is for the queue.
+const MostAhead = 8 * 24 * time.Hour
 
 // MaxUnread is how many unread messages a Chat counts exactly; beyond it is "40+".
 const MaxUnread = 40

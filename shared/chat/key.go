@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// Key identifies a Message within its Chat and orders the Chat: WhatsApp's time stamp in seconds, then a keyed hash of
-// WhatsApp's message id. The id itself would give the phone number away (a wamid contains it), so it is never a key.
+// Key identifies a Message within its Chat and orders the Chat to the second (see [Message.Compare]): WhatsApp's time stamp
+// in seconds, then a keyed hash of WhatsApp's message id. The id itself would give the phone number away (a wamid contains it), so it is never a key.
 // The same delivery has the same Key however often it comes, which is what makes storing it idempotent.
 type Key [keySize]byte
 
@@ -81,6 +81,11 @@ func (s Secret) Key(seconds int64, wamid string) Key {
 	k := FirstKey(time.Unix(seconds, 0))
 	copy(k[timeSize:], s.hash("message", wamid))
 	return k
+}
+
+// MessageAddress is where a message's Key is found whose time stamp can't give it.
+func (s Secret) MessageAddress(number, wamid string) string {
+	return s.address("message", number, wamid)
 }
 
 // UserAddress is where a customer known by a WhatsApp user id (BSUID) is found: the Chat's own id when the Chat began

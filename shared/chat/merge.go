@@ -157,6 +157,9 @@ func (c Chat) inboxWith(other Chat, keys map[Mark]Key) Inbox {
 			after.More = k
 		}
 	}
+	if after.Ahead.Before(other.Ahead) {
+		after.Ahead = other.Ahead
+	}
 	if after.Preview.At.Before(other.Preview.At) {
 		after.Preview = other.Preview
 	}

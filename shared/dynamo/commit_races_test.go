@@ -431,12 +431,12 @@ func TestAReplyThatArrivesLate(t *testing.T) {
 // sent marks the reply that is the last message of a Chat, as the sender will.
 func (s *stage) sent(id string) {
 	s.Helper()
-	messages, err := s.store.LastMessages(s.Context(), id, 1)
+	page, err := s.store.MessagesBefore(s.Context(), s.chat(id), chat.Key{}, 1)
 	s.must(err)
 	table, set := s.tables["ChatsTable"], "SET dl = :s"
 	_, err = serverstest.DynamoDB(s).UpdateItem(s.Context(), &dynamodb.UpdateItemInput{TableName: &table, UpdateExpression: &set,
 		Key: dynamo.Item{"pk": &types.AttributeValueMemberS{Value: "C#" + id},
-			"sk": &types.AttributeValueMemberS{Value: "M#" + messages[0].Key.String()}},
+			"sk": &types.AttributeValueMemberS{Value: "M#" + page.Messages[0].Key.String()}},
 		ExpressionAttributeValues: dynamo.Item{":s": &types.AttributeValueMemberS{Value: string(chat.Sent)}}})
 	s.must(err)
 }

@@ -86,9 +86,9 @@ func TestFaultsOfWhatPeopleDo(t *testing.T) {
 					t.Errorf("%s at call %d: success, and it is %s of %q at epoch %d", fault, at, c.Status, c.Owner, c.Epoch)
 				}
 				sent := 0
-				messages, err := s.store.LastMessages(t.Context(), id, 10)
+				page, err := s.store.MessagesBefore(t.Context(), c, chat.Key{}, 10)
 				s.must(err)
-				for _, m := range messages {
+				for _, m := range page.Messages {
 					if m.Direction == chat.Out {
 						sent++
 					}

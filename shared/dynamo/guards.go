@@ -54,7 +54,7 @@ var guards = map[string]guarded{
 	"po": {by: byEpoch}, "fr": {by: byEpoch}, "in": {by: byEpoch},
 	"ownerKey": {by: byEpoch}, "ownerAt": {by: byEpoch}, "statusKey": {by: byEpoch}, "statusAt": {by: byEpoch},
 
-	"li": {by: byOrder}, "ur": {by: byRoom}, "mo": {by: byUnread},
+	"li": {by: byOrder}, "ur": {by: byRoom}, "mo": {by: byUnread}, "ah": {by: byOrder},
 	"pv": {by: byOrder}, "pd": {by: asRead, with: []string{"pv"}}, "pt": {by: asRead, with: []string{"pv"}},
 
 	"user": {by: asRead}, "ps": {by: byOrder}, "ph": {by: asRead, with: []string{"ps"}},
@@ -68,7 +68,7 @@ var parts = map[chat.Part][]string{
 	chat.OwnershipPart: {"ep", "rt", "po"},
 	chat.InboxPart:     {"li", "ur", "mo"},
 	chat.IdentityPart:  {"user", "ps"},
-	chat.Whole:         {"ep", "rt", "po", "li", "ur", "mo", "pv", "user", "ps", "nm", "tg", "lg", "lh", "ct"},
+	chat.Whole:         {"ep", "rt", "po", "li", "ur", "mo", "ah", "pv", "user", "ps", "nm", "tg", "lg", "lh", "ct"},
 }
 
 // chatWrite is the update of a Chat's item and the condition under which it is right.

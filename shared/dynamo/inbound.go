@@ -124,7 +124,11 @@ func (s *Store) Deliver(ctx context.Context, chatID string, a chat.Arrival) (*ch
 }
 
 func (s *Store) deliver(ctx context.Context, before chat.Chat, a chat.Arrival) (*chat.Chat, error) {
-	was, err := s.updateChat(ctx, before, before.Receives(a), before.CountedBy(a.Message.Key), equals("st", string(chat.Open)))
+	held := []expression.ConditionBuilder{equals("st", string(chat.Open))}
+	if !a.Settled {
+		held = append(held, older("ah", a.Message.Key)) // see stamps.go
+	}
+	was, err := s.updateChat(ctx, before, before.Receives(a), before.CountedBy(a.Message.Key), held...)
 	if err != nil {
 		return was, err
 	}
@@ -227,13 +231,21 @@ func (s *Store) Keep(ctx context.Context, c chat.Chat, a chat.Arrival, counts bo
 }
 
 // Reveal puts a message in the place of the placeholder that stands under its key, in the Chat or in one that was merged
-// into it. Where none does, nothing happens.
+// into it; its place within its second too. Where none does, nothing happens.
 func (s *Store) Reveal(ctx context.Context, c chat.Chat, m chat.Message) error {
 	if m.Original == placeholder {
 		return nil
 	}
 	held := equals("og", placeholder)
 	for _, id := range append([]string{c.ID}, c.From...) {
+		stands, err := s.Message(ctx, id, m.Key)
+		if err != nil {
+			return err
+		}
+		if stands == nil || stands.Original != placeholder {
+			continue
+		}
+		m.Arrived = stands.Arrived
 		if err := s.put(ctx, newMessageItem(id, m), &held); !errors.Is(err, ErrRefused) {
 			return err
 		}

@@ -56,6 +56,7 @@ type chatItem struct {
 	LastIn    []byte   `dynamodbav:"li,omitempty"`
 	Unread    [][]byte `dynamodbav:"ur,binaryset,omitempty"`
 	More      []byte   `dynamodbav:"mo,omitempty"`
+	Ahead     []byte   `dynamodbav:"ah,omitempty"` // four bytes, as the time in a Key
 	PreviewAt []byte   `dynamodbav:"pv,omitempty"`
 	Sent      bool     `dynamodbav:"pd,omitempty"` // the preview is of a message of ours
 	Preview   string   `dynamodbav:"pt,omitempty"`
@@ -78,7 +79,7 @@ func newChatItem(c chat.Chat) chatItem {
 		OpenedAt: millis(c.OpenedAt), ClosedAt: millis(c.ClosedAt),
 		Pools: c.Pools, WaitingSince: millis(c.WaitingSince), Priority: string(c.Priority),
 		RulesVersion: c.RulesVersion, Routed: c.Routed,
-		LastIn: keyBytes(c.LastIn), More: keyBytes(c.More),
+		LastIn: keyBytes(c.LastIn), More: keyBytes(c.More), Ahead: secondBytes(c.Ahead),
 		PreviewAt: momentBytes(c.Preview.At), Sent: c.Preview.Direction == chat.Out, Preview: c.Preview.Text,
 		From: c.From, Into: c.MergedInto,
 	}
@@ -100,7 +101,7 @@ func (it chatItem) chat() chat.Chat {
 			OpenedAt: fromMillis(it.OpenedAt), ClosedAt: fromMillis(it.ClosedAt),
 			Pools: it.Pools, WaitingSince: fromMillis(it.WaitingSince), Priority: assign.Priority(it.Priority),
 			RulesVersion: it.RulesVersion, Routed: it.Routed},
-		Inbox: chat.Inbox{LastIn: keyOf(it.LastIn), More: keyOf(it.More),
+		Inbox: chat.Inbox{LastIn: keyOf(it.LastIn), More: keyOf(it.More), Ahead: secondOf(it.Ahead),
 			Preview: chat.Preview{At: momentOf(it.PreviewAt), Text: it.Preview}},
 		From: it.From, MergedInto: it.Into,
 	}
@@ -136,7 +137,7 @@ type messageItem struct {
 	Forward  bool   `dynamodbav:"fw,omitempty"`
 	Trimmed  bool   `dynamodbav:"tr,omitempty"`
 	Errors   []int  `dynamodbav:"er,omitempty"`
-	Arrived  int64  `dynamodbav:"ar"`
+	Arrived  int64  `dynamodbav:"ar"` // Unix microseconds: a delivery's order stands below the millisecond
 	Accepted int64  `dynamodbav:"oe,omitempty"`
 	By       string `dynamodbav:"by,omitempty"`
 	Delivery string `dynamodbav:"dl,omitempty"`
@@ -146,14 +147,14 @@ func newMessageItem(chatID string, m chat.Message) messageItem {
 	return messageItem{PK: chatPK(chatID), SK: messageSK(m.Key), WAMID: m.WAMID, Dir: string(m.Direction), Type: m.Type, Original: m.Original,
 		Text: m.Text, ReplyID: m.ReplyID, AdSource: m.AdSource, Quoted: m.Quoted, Target: m.Target, Content: m.Content,
 		Source: m.Source, Group: m.Group, Forward: m.Forwarded, Trimmed: m.Trimmed,
-		Errors: m.Errors, Arrived: millis(m.Arrived), Accepted: m.OwnerEpoch, By: m.By, Delivery: string(m.Delivery)}
+		Errors: m.Errors, Arrived: micros(m.Arrived), Accepted: m.OwnerEpoch, By: m.By, Delivery: string(m.Delivery)}
 }
 
 func (it messageItem) message() (chat.Message, error) {
 	key, err := chat.ParseKey(it.SK[len(messagePrefix):])
 	return chat.Message{Key: key, WAMID: it.WAMID, Direction: chat.Direction(it.Dir), Type: it.Type, Original: it.Original, Text: it.Text,
 		ReplyID: it.ReplyID, AdSource: it.AdSource, Quoted: it.Quoted, Target: it.Target, Content: it.Content,
-		Source: it.Source, Group: it.Group, Forwarded: it.Forward, Trimmed: it.Trimmed, Errors: it.Errors, Arrived: fromMillis(it.Arrived), OwnerEpoch: it.Accepted,
+		Source: it.Source, Group: it.Group, Forwarded: it.Forward, Trimmed: it.Trimmed, Errors: it.Errors, Arrived: fromMicros(it.Arrived), OwnerEpoch: it.Accepted,
 		By: it.By, Delivery: chat.Delivery(it.Delivery)}, err
 }
 
@@ -290,6 +291,20 @@ func fromMillis(ms int64) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMilli(ms).UTC()
+}
+
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func fromMicros(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
 }
 
 func keyBytes(k chat.Key) []byte {

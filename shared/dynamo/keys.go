@@ -22,6 +22,7 @@ import (
 //	history                               C#chat         H#epoch#n                        Chat, in order: n is 0 for the change itself,
 //	                                                                                      r and a number for a routing, a reason for "nobody"
 //	delivery status of a message of ours  C#chat         D#mark                           Chat and the message's WhatsApp id, hashed
+//	Key of a message without a true time  K#address        0                                hash(number, the message's WhatsApp id)
 //	waiting entry                         W#pool         priority#since#chat              pool, in the order of service
 //	directory of pools with waiting Chats WP             pool                             all of them, for somebody who comes online
 //	timer of a step                       T#shard        due#step#chat#epoch#routed       those that are due, each shard in order
@@ -70,6 +71,7 @@ const (
 	versionPrefix  = "V#"
 	oncePrefix     = "I#"
 	timerPrefix    = "T#"
+	stampPrefix    = "K#"
 
 	// TimerShards spreads the timers: each partition takes about a thousand writes a second. A sweep reads all of them.
 	TimerShards = 8
@@ -80,6 +82,7 @@ const (
 
 func chatPK(id string) string                 { return chatPrefix + id }
 func usernamePK(address string) string        { return usernamePrefix + address }
+func stampPK(address string) string           { return stampPrefix + address }
 func messageSK(k chat.Key) string             { return messagePrefix + k.String() }
 func deliverySK(m chat.Mark) string           { return deliveryPrefix + fmt.Sprintf("%x", m[:]) }
 func mailSK(email string) string              { return strings.ToLower(email) }

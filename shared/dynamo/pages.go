@@ -55,7 +55,7 @@ func (s *Store) messages(ctx context.Context, c chat.Chat, k chat.Key, limit int
 			seen[m.Key] = true
 		}
 	}
-	slices.SortFunc(all, inOrder)
+	slices.SortFunc(all, chat.Message.Compare)
 	page := MessagePage{Messages: all, More: len(all) > limit}
 	switch {
 	case page.More && forward:
@@ -66,13 +66,9 @@ func (s *Store) messages(ctx context.Context, c chat.Chat, k chat.Key, limit int
 	return page, nil
 }
 
-func inOrder(a, b chat.Message) int {
-	return cmp.Or(a.Key.Time().Compare(b.Key.Time()), a.Arrived.Compare(b.Arrived), cmp.Compare(a.Key.String(), b.Key.String()))
-}
-
 // ahead reports whether a message comes behind the one that a page begins from, in the page's direction.
 func ahead(m chat.Message, from *chat.Message, forward bool) bool {
-	return from == nil || forward && inOrder(m, *from) > 0 || !forward && inOrder(m, *from) < 0
+	return from == nil || forward && m.Compare(*from) > 0 || !forward && m.Compare(*from) < 0
 }
 
 // standing is the message from which a page begins. Where it stands within its second only its arrival tells; one that does

@@ -2,7 +2,6 @@ package dynamo
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -25,36 +24,6 @@ func (s *Store) History(ctx context.Context, chatID string) ([]chat.Event, error
 		return err
 	})
 	return events, err
-}
-
-// LastMessages reads the newest messages of a Chat in WhatsApp's order, oldest first, strongly consistent. Messages of
-// one second stand in order of arrival.
-func (s *Store) LastMessages(ctx context.Context, chatID string, limit int) ([]chat.Message, error) {
-	in := under(s.partition(s.chats, chatPK(chatID)), messagePrefix)
-	in.ScanIndexForward, in.Limit = aws.Bool(false), aws.Int32(int32(limit))
-	out, err := s.db.Query(ctx, in)
-	if err != nil {
-		return nil, outcome("read messages", err)
-	}
-	var messages []chat.Message
-	for _, item := range out.Items {
-		it, err := unmarshal[messageItem](item)
-		if err != nil {
-			return nil, err
-		}
-		m, err := it.message()
-		if err != nil {
-			return nil, err
-		}
-		messages = append(messages, m)
-	}
-	slices.SortStableFunc(messages, func(a, b chat.Message) int {
-		if c := a.Key.Time().Compare(b.Key.Time()); c != 0 {
-			return c
-		}
-		return a.Arrived.Compare(b.Arrived)
-	})
-	return messages, nil
 }
 
 // Message reads one Message, strongly consistent; nil if there is none.

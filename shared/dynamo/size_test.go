@@ -28,7 +28,7 @@ func TestItemsStayWithinOneKilobyte(t *testing.T) {
 			Profile: strings.Repeat("ع", 36), Name: strings.Repeat("n", chat.MaxName), Language: "ar", ByHand: true, Country: "AE", Tags: tags},
 		Ownership: chat.Ownership{Status: chat.Open, Epoch: 1234, OwnerEpoch: 1234, OpenedAt: at, ClosedAt: at,
 			Pools: []string{"team:customer-support;languages=ar,en"}, WaitingSince: at, Priority: assign.Normal, RulesVersion: 1234, Routed: 1234},
-		Inbox: chat.Inbox{LastIn: secret.Key(at.Unix(), "x"), More: secret.Key(at.Unix(), "y"),
+		Inbox: chat.Inbox{LastIn: secret.Key(at.Unix(), "x"), More: secret.Key(at.Unix(), "y"), Ahead: at,
 			Preview: chat.Preview{At: chat.MomentOf(secret.Key(at.Unix(), "x"), at), Direction: chat.Out, Text: strings.Repeat("ع", 36)}},
 	}
 	for i := range chat.MaxUnread {

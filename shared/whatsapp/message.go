@@ -22,7 +22,8 @@ type Message struct {
 	Number    string // the business number's id
 	Display   string // the business number as people write it
 	ID        string // wamid; with the number it tells redeliveries. One that came without gets one from its content
-	At        int64  // when WhatsApp says it happened, Unix seconds; else the time of the delivery's entry; else 0
+	At        int64  // when it happened, Unix seconds: Told if that can be true, else as [MaxAhead] says
+	Told      int64  // WhatsApp's time stamp of it, as it stands; 0 if there is none that can be read
 	Direction Direction
 	Type      string   // one of WhatsApp's types, or TypeUnsupported
 	Original  string   // when Type is TypeUnsupported: what WhatsApp called it, if it did
@@ -46,6 +47,7 @@ type Message struct {
 	Content    json.RawMessage // the type's own object, unless Text, ReplyID and Target say all of it; at most 64 KB
 	Trimmed    bool            // it was too large; only ids, identities, type and time are left
 	ReceivedAt int64           // by the webhook, Unix milliseconds
+	Position   int             // in the delivery that it came with
 }
 
 // Media is a file in a message. Its content is fetched by the id, for seven days.
@@ -78,9 +80,9 @@ const maxText = 128 << 10
 func (u Update) Message() Message {
 	body := node(u.Body)
 	m := Message{
-		Kind: u.Kind, Number: u.Number, Display: u.Display, Trimmed: u.Trimmed, ReceivedAt: u.ReceivedAt,
+		Kind: u.Kind, Number: u.Number, Display: u.Display, Trimmed: u.Trimmed, ReceivedAt: u.ReceivedAt, Position: u.Position,
 		ID:         updateID(u.Body),
-		At:         seconds(body.get("timestamp")),
+		Told:       seconds(body.get("timestamp")),
 		Direction:  u.direction(),
 		Customer:   u.customer(),
 		Name:       u.Contact.Name,
@@ -91,9 +93,7 @@ func (u Update) Message() Message {
 		Forwarded:  body.find("context", "forwarded").isTrue() || body.find("context", "frequently_forwarded").isTrue(),
 		ErrorCodes: codes(body.get("errors")),
 	}
-	if m.At == 0 {
-		m.At = u.Time
-	}
+	m.At = u.moment(m.Told)
 	if len(m.ErrorCodes) == 0 {
 		m.ErrorCodes = u.Codes
 	}

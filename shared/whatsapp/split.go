@@ -19,7 +19,7 @@ const maxDepth = 64
 // may bring thousands in one delivery. What is listed twice is returned twice, with equal DedupIDs.
 //
 // The order is that of the delivery, except that changes of a customer's identity come before everything else, because a
-// message under the new identity may stand before the change that explains it.
+// message under the new identity may stand before the change that explains it. Position tells the order of the delivery itself.
 //
 // The only error is ErrNotJSON: the body is no JSON object, or nested deeper than encoding/json reads (10,000 levels).
 func Split(raw []byte, receivedAt time.Time) ([]Update, error) {
@@ -155,6 +155,7 @@ func (s *splitter) addWithContact(u Update, element node, contacts []Contact) {
 func (s *splitter) add(u Update, body node) {
 	u.Version = UpdateVersion
 	u.ReceivedAt = s.receivedAt
+	u.Position = s.count()
 	u.Body = json.RawMessage(body)
 	u = u.fit()
 	if isIdentityChange(u) {

@@ -182,6 +182,30 @@ func TestIdentityChangesFirst(t *testing.T) {
 	}
 }
 
+// TestPosition: each update knows its place in the delivery, across entries, changes, lists and the threads of a history; one
+// that is handled first keeps the place where it stood.
+func TestPosition(t *testing.T) {
+	t.Parallel()
+	raw := `{"entry":[{"changes":[{"field":"messages","value":{"messages":[{"id":"0","type":"text"},{"id":"1","type":"system"}],"statuses":[{"id":"2"}]}},` +
+		`{"field":"messages","value":{"messages":[{"id":"3","type":"system"}]}}]},` +
+		`{"changes":[{"field":"history","value":{"history":[{"threads":[{"id":"12025550143","messages":[{"id":"4"},{"id":"5"}]},{"id":"12025550144","messages":[{"id":"6"}]}]}]}},` +
+		`{"field":"account_alerts","value":{"id":"7"}},{"field":"standby","value":{"standby":{"messages":[{"id":"8"}]}}}]}]}`
+	seen := 0
+	for i, u := range split(t, []byte(raw)) {
+		travelled, err := whatsapp.ParseUpdate(u.Encode())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m := travelled.Message(); m.ID != fmt.Sprint(m.Position) || m.Position != travelled.Position {
+			t.Errorf("update %d, with the id %s, says it stands at %d", i, m.ID, m.Position)
+		}
+		seen++
+	}
+	if seen != 9 {
+		t.Errorf("%d updates", seen)
+	}
+}
+
 // TestGroup: updates of one customer and number go one after the other, whatever they are about, and nobody else waits for them.
 func TestGroup(t *testing.T) {
 	t.Parallel()

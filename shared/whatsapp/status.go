@@ -8,7 +8,7 @@ type Status struct {
 	Number      string   // the business number's id
 	Status      string   // in lower case: sent, delivered, read, played, failed, or one that is not known here
 	Type        string   // call for the status of a call, else empty
-	At          int64    // Unix seconds; 0 if it had none
+	At          int64    // when it happened, Unix seconds, as of a Message
 	Customer    Identity // to whom it was sent; empty for a group, and for a failed one there may be nothing
 	Group       string   // id of the group it was sent to
 	Participant Identity // who in the group
@@ -24,13 +24,10 @@ func (u Update) Status() Status {
 		Number:     u.Number,
 		Status:     strings.ToLower(label(body.get("status"))),
 		Type:       label(body.get("type")),
-		At:         seconds(body.get("timestamp")),
+		At:         u.moment(seconds(body.get("timestamp"))),
 		Customer:   u.customer(),
 		Callback:   cut(body.get("biz_opaque_callback_data").text(), 512),
 		ErrorCodes: codes(body.get("errors")),
-	}
-	if s.At == 0 {
-		s.At = u.Time
 	}
 	if body.get("recipient_type").text() == "group" {
 		s.Customer = Identity{}

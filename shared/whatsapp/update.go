@@ -55,7 +55,8 @@ type Update struct {
 	Codes      []int           `json:"codes,omitempty"`   // errors that stood beside the update, not in it
 	Trimmed    bool            `json:"trimmed,omitempty"` // the body was too large and is reduced
 	Body       json.RawMessage `json:"body"`              // the element as WhatsApp sent it; of a KindOther the whole value
-	ReceivedAt int64           `json:"receivedAt"`        // by the webhook, Unix milliseconds; for measuring, never for order
+	ReceivedAt int64           `json:"receivedAt"`        // by the webhook, Unix milliseconds
+	Position   int             `json:"pos,omitempty"`     // in the delivery: how many updates stand before this one
 }
 
 // Contact is what WhatsApp tells about the customer beside an update. Any part may be missing.

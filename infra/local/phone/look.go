@@ -136,11 +136,11 @@ func (p *page) look(ctx context.Context, in looking) (view, error) {
 // lookAt adds a Chat to the view. Its parts are read one after the other, so that they may differ by what happened in
 // between; the next look is half a second away.
 func (p *page) lookAt(ctx context.Context, v *view, c chat.Chat, rules dynamo.InForce, n story.Names) error {
-	messages, err := p.messages(ctx, c)
+	page, err := p.store.MessagesBefore(ctx, c, chat.Key{}, shown)
 	if err != nil {
 		return err
 	}
-	for _, m := range messages {
+	for _, m := range page.Messages {
 		v.Messages = append(v.Messages, messageView{Key: m.Key.String(), At: m.Key.Time(), Direction: string(m.Direction), Type: m.Type,
 			Text: m.Text, Source: m.Source, Errors: m.Errors, Unread: slices.Contains(c.Unread, m.Key.Mark())})
 	}
@@ -158,7 +158,7 @@ func (p *page) lookAt(ctx context.Context, v *view, c chat.Chat, rules dynamo.In
 	shows := newChatView(n, c, nobody)
 	v.Chat = &shows
 	if v.Why = newWhyView(n, c, nobody, events); v.Why != nil {
-		v.Why.Rules = p.explained(ctx, v.Why, messages, rules)
+		v.Why.Rules = p.explained(ctx, v.Why, page.Messages, rules)
 	}
 	return nil
 }
@@ -194,20 +194,6 @@ func (p *page) find(ctx context.Context, in looking) (*chat.Chat, error) {
 		}
 		id = c.MergedInto
 	}
-}
-
-// messages are the newest of the Chat and those merged into it, in WhatsApp's order.
-func (p *page) messages(ctx context.Context, c chat.Chat) ([]chat.Message, error) {
-	var all []chat.Message
-	for _, id := range append([]string{c.ID}, c.From...) {
-		some, err := p.store.LastMessages(ctx, id, shown)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, some...)
-	}
-	slices.SortStableFunc(all, func(a, b chat.Message) int { return a.Key.Time().Compare(b.Key.Time()) })
-	return all[max(0, len(all)-shown):], nil
 }
 
 // nobody is why the Chat still waits, as the serving of its pool said last; empty before that, and when it does not wait.
@@ -259,7 +245,7 @@ func (p *page) explained(ctx context.Context, w *whyView, messages []chat.Messag
 	}
 	in := *w.input
 	for _, m := range messages {
-		if m.Direction == chat.In && m.Source == "" && !m.Arrived.After(w.at) {
+		if m.Key.String() == w.looked {
 			in.Text = m.Text
 		}
 	}

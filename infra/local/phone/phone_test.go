@@ -278,6 +278,33 @@ func TestAChatThatWaitsSaysWhy(t *testing.T) {
 	s.want(v, "1", "pools", 0, "count")
 }
 
+// The page shows messages of one second as they were delivered, and explains a routing by the message that it looked at,
+// whatever else was delivered with that.
+func TestMessagesOfOneSecond(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.must(s.store.SaveRules(t.Context(), `{"rules": [{"id": "prices", "name": "Prices", "enabled": true, "when": {"field": "text", "contains": ["price"]},
+		"to": [{"team": "everyone", "strategy": "round_robin"}]}], "otherwise": {"to": [{"team": "everyone", "strategy": "least_loaded"}]}}`, "alex", 1, dynamo.Now()))
+	s.sends(cairo(), seed.SupportNumber, customer.Message{Type: customer.Text, Text: "What is the price?"})
+	id := s.at(s.looks(cairo(), seed.SupportNumber), "chat", "id").(string)
+	page, err := s.store.MessagesBefore(t.Context(), chat.Chat{ID: id}, chat.Key{}, 1)
+	s.must(err)
+	first := page.Messages[0]
+	const n = 39
+	for i := range n {
+		m := first
+		m.Key, m.Text = chat.Secret(testKey).Key(first.Key.Time().Unix(), fmt.Sprint(i)), fmt.Sprintf("n%02d", i)
+		m.Arrived = first.Arrived.Add(time.Duration(i+1) * time.Microsecond)
+		s.must(s.store.PutMessage(t.Context(), id, m))
+	}
+	v := s.looks(cairo(), seed.SupportNumber)
+	s.want(v, first.Text, "messages", 0, "text")
+	for i := range n {
+		s.want(v, fmt.Sprintf("n%02d", i), "messages", i+1, "text")
+	}
+	s.want(v, "matched", "why", "rules", 0, "outcome")
+}
+
 func TestControls(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)

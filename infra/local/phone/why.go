@@ -29,8 +29,8 @@ type whyView struct {
 	Others       []otherView     `json:"others"`
 	TieBreak     string          `json:"tieBreak"`
 
-	input *assign.Input
-	at    time.Time // of the routing
+	input  *assign.Input
+	looked string // id of the message whose text the rules looked at; empty if they saw none
 }
 
 type inputView struct {
@@ -80,7 +80,7 @@ func newWhyView(n story.Names, c chat.Chat, nobody assign.Reason, events []chat.
 	d := s.Routed.Decision
 	w := &whyView{Headline: n.Headline(c, nobody, s), At: s.Routed.At, RulesVersion: d.RulesVersion, RuleID: d.RuleID, Rule: story.Rule(*d),
 		Pool: n.Pool(d.Pool), Strategy: cmp.Or(strategies[d.Strategy], string(d.Strategy)), Priority: string(d.Priority),
-		Inputs: inputs(n, *d.Input), input: d.Input, at: s.Routed.At}
+		Inputs: inputs(n, *d.Input), input: d.Input, looked: d.Message}
 	if s.Served == nil {
 		return w
 	}

@@ -147,10 +147,10 @@ func (p *play) breaches(all invariant.Snapshot) {
 	}
 }
 
-// arrival names a message that must be stored: the business number and its key in the Chat.
+// arrival names a message that must be stored: the business number and the mark of WhatsApp's id, whatever its time.
 type arrival struct {
 	number string
-	key    chat.Key
+	mark   chat.Mark
 }
 
 // expected are the customers' messages in everything that was acknowledged: those that open a Chat if it is not open.
@@ -163,7 +163,7 @@ func (p *play) expected() map[arrival]bool {
 		}
 		for _, u := range updates {
 			if m := u.Message(); m.Effect() == whatsapp.Opens {
-				all[arrival{m.Number, p.Secret.Key(m.At, m.ID)}] = true
+				all[arrival{m.Number, p.Secret.Key(m.At, m.ID).Mark()}] = true
 			}
 		}
 	}
@@ -178,12 +178,12 @@ func (p *play) lost(all invariant.Snapshot) []string {
 	}
 	stored := map[arrival]int{}
 	for _, m := range all.Messages {
-		stored[arrival{number[m.Chat], m.Key}]++
+		stored[arrival{number[m.Chat], m.Key.Mark()}]++
 	}
 	var lost []string
 	for a := range p.expected() {
 		if n := stored[a]; n != 1 {
-			lost = append(lost, fmt.Sprintf("%s is stored %d times", a.key, n))
+			lost = append(lost, fmt.Sprintf("%x is stored %d times", a.mark, n))
 		}
 	}
 	slices.Sort(lost)
@@ -199,7 +199,7 @@ func (p *play) own(all invariant.Snapshot) map[string]bool {
 	}
 	own := map[string]bool{}
 	for _, m := range all.Messages {
-		if expected[arrival{number[m.Chat], m.Key}] {
+		if expected[arrival{number[m.Chat], m.Key.Mark()}] {
 			own[m.Chat] = true
 		}
 	}
