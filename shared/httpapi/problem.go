@@ -21,7 +21,6 @@ var statuses = map[chat.Code]struct {
 	chat.Unauthenticated: {http.StatusUnauthorized, "Not signed in"},
 	chat.UnknownPerson:   {http.StatusForbidden, "Nobody here has this account"},
 	chat.Inactive:        {http.StatusForbidden, "Deactivated or without a role"},
-	chat.NotAdmin:        {http.StatusForbidden, "Only Admins may"},
 	chat.NotAssignee:     {http.StatusForbidden, "Only the Assignee may"},
 	chat.AdminNotOwner:   {http.StatusForbidden, "Only the Assignee may; an Admin can become it"},
 	chat.NoSuchChat:      {http.StatusNotFound, "No such Chat"},
@@ -31,14 +30,12 @@ var statuses = map[chat.Code]struct {
 	chat.ChatClosed:      {http.StatusConflict, "The Chat is closed"},
 	chat.ChatMerged:      {http.StatusConflict, "The Chat was merged into another"},
 	chat.NewMessage:      {http.StatusConflict, "The customer has written meanwhile"},
-	chat.LastAdmin:       {http.StatusConflict, "The last Admin stays one"},
 	chat.Stale:           {http.StatusPreconditionFailed, "The Chat has changed meanwhile"},
 	chat.TooLarge:        {http.StatusRequestEntityTooLarge, "Too large"},
 	chat.Invalid:         {http.StatusUnprocessableEntity, "Not valid"},
 	chat.CannotOwn:       {http.StatusUnprocessableEntity, "This person can't own a Chat"},
 	chat.WindowClosed:    {http.StatusUnprocessableEntity, "More than 24 hours since the customer wrote"},
 	chat.KeyReused:       {http.StatusUnprocessableEntity, "The Idempotency-Key was used for another body"},
-	chat.SlowDown:        {http.StatusTooManyRequests, "Too many requests"},
 	chat.TryAgain:        {http.StatusServiceUnavailable, "Try again"},
 }
 
@@ -107,7 +104,7 @@ func (a *API) problem(ctx context.Context, out *events.APIGatewayV2HTTPResponse,
 	switch p.Status {
 	case http.StatusUnauthorized:
 		out.Headers["WWW-Authenticate"] = challenge(err)
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+	case http.StatusServiceUnavailable:
 		out.Headers["Retry-After"] = retryAfter
 	}
 	body, err := json.Marshal(p)
