@@ -68,10 +68,7 @@ func (h *chats) history(ctx context.Context, r *httpapi.Request) (*httpapi.Respo
 	for _, e := range page.Events {
 		people = append(people, e.From, e.Owner)
 	}
-	names, err := h.names.Names(ctx, people...)
-	if err != nil {
-		return nil, err
-	}
+	names := h.names.Names(ctx, people...)
 	answer := httpapi.List[event]{Items: []event{}}
 	for _, e := range page.Events {
 		shown := event{ShownEvent: httpapi.ShowEvent(e.Event, names)}

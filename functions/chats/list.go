@@ -62,10 +62,7 @@ func (h *chats) list(ctx context.Context, r *httpapi.Request) (*httpapi.Response
 	for i, c := range found {
 		owners[i] = c.Owner
 	}
-	names, err := h.names.Names(ctx, owners...)
-	if err != nil {
-		return nil, err
-	}
+	names := h.names.Names(ctx, owners...)
 	answer := httpapi.List[httpapi.ShownChat]{Items: []httpapi.ShownChat{}}
 	for _, c := range found {
 		answer.Items = append(answer.Items, httpapi.ShowChat(c, r.Person, names, r.Now))
@@ -214,10 +211,7 @@ func (h *chats) byLastMessage(ctx context.Context, personID string, status chat.
 // search finds the Chats of one customer, one for each business number: by the exact phone number, with or without what
 // people write between digits, or by WhatsApp's user id, or by the username they have now, with or without @.
 func (h *chats) search(ctx context.Context, query string) ([]chat.Chat, error) {
-	names, err := h.names.Names(ctx)
-	if err != nil {
-		return nil, err
-	}
+	names := h.names.Names(ctx)
 	at := func(address func(number, id string) string, id string) []string {
 		var addresses []string
 		for number := range names.Numbers {

@@ -29,10 +29,18 @@ func (s *Store) Act(ctx context.Context, chatID string, people []string, decide 
 	var open []chat.Event // of attempts whose outcome is unknown
 	for n := range attempts {
 		r, err := s.scene(ctx, chatID, people, nil)
-		if err != nil {
-			return chat.Chat{}, err
+		var done bool
+		if err == nil {
+			done, err = s.happened(ctx, r.chat, open)
 		}
-		if done, err := s.happened(ctx, r.chat, open); done || err != nil {
+		if len(open) > 0 && Again(err) { // one may be stored: that it can't be read now is not the answer
+			if pause := Pause(ctx, n, err); pause != nil {
+				return r.chat, fmt.Errorf("%w (%w)", err, pause)
+			}
+			last = err
+			continue
+		}
+		if done || err != nil {
 			return r.chat, err
 		}
 		change, err := decide(r.chat, r.cast)

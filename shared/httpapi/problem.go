@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"net/http"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -114,8 +113,7 @@ func (a *API) problem(ctx context.Context, out *events.APIGatewayV2HTTPResponse,
 	out.Body = string(body)
 }
 
-// tell adds who the Assignee is, or how the Chat is now. Names that can't be read are left out: the failure is answered
-// all the same.
+// tell adds who the Assignee is, or how the Chat is now.
 func (a *API) tell(ctx context.Context, p *Problem, r *Request, e *chat.Error) {
 	if e.Assignee == "" && e.Chat == nil || r == nil {
 		return
@@ -124,10 +122,7 @@ func (a *API) tell(ctx context.Context, p *Problem, r *Request, e *chat.Error) {
 	if e.Chat != nil {
 		ids = append(ids, e.Chat.Owner)
 	}
-	names, err := a.Names.Names(ctx, ids...)
-	if err != nil {
-		slog.Warn("names not read", "requestId", r.ID, "error", err)
-	}
+	names := a.Names.Names(ctx, ids...)
 	p.Assignee = names.named(e.Assignee)
 	if e.Chat != nil {
 		shown := ShowChat(*e.Chat, r.Person, names, r.Now)
