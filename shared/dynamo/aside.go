@@ -118,9 +118,10 @@ func (t *transaction) aside(item Item, chatID, because string, now time.Time) {
 func (s *Store) AsideItems(ctx context.Context) ([]Aside, error) {
 	var all []Aside
 	err := s.each(ctx, s.partition(s.chats, asidePK), func(item Item) error {
-		it, err := unmarshal[asideItem](item)
-		all = append(all, Aside{At: it.SK, Because: it.Because, From: it.From})
-		return err
+		if it, ok := readable(ctx, item, unmarshal[asideItem]); ok {
+			all = append(all, Aside{At: it.SK, Because: it.Because, From: it.From})
+		}
+		return nil
 	})
 	return all, err
 }

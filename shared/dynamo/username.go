@@ -72,11 +72,9 @@ func (s *Store) ChatsNamed(ctx context.Context, username string, addresses []str
 	}
 	var ids []string
 	for _, item := range items {
-		it, err := unmarshal[usernameItem](item)
-		if err != nil {
-			return nil, err
+		if it, ok := readable(ctx, item, unmarshal[usernameItem]); ok {
+			ids = append(ids, it.To)
 		}
-		ids = append(ids, it.To)
 	}
 	chats, err := s.ChatsAt(ctx, ids)
 	return slices.DeleteFunc(chats, func(c chat.Chat) bool { return !strings.EqualFold(c.Customer.Username, username) }), err

@@ -68,9 +68,8 @@ func (s *Store) Entry(ctx context.Context, chatID, pool string) (*chat.Entry, er
 func (s *Store) Directory(ctx context.Context) ([]string, error) {
 	var pools []string
 	err := s.each(ctx, s.partition(s.chats, directoryPK), func(item Item) error {
-		it, err := unmarshal[listing](item)
-		pools = append(pools, it.SK)
-		return err
+		pools = append(pools, text(item["sk"]))
+		return nil
 	})
 	return pools, err
 }
@@ -83,14 +82,15 @@ type listing struct {
 	Token string `dynamodbav:"tk"`
 }
 
-// Listed reads the token under which the pool is listed, strongly consistent; empty if it is not.
+// Listed reads the token under which the pool is listed, strongly consistent; empty if it is not, or if its line can't be
+// read: then it stays listed until it is listed anew.
 func (s *Store) Listed(ctx context.Context, pool string) (token string, err error) {
 	item, err := s.get(ctx, s.chats, directoryPK, pool, true)
 	if err != nil || item == nil {
 		return "", err
 	}
-	it, err := unmarshal[listing](item)
-	return it.Token, err
+	it, _ := readable(ctx, item, unmarshal[listing])
+	return it.Token, nil
 }
 
 // List puts the pool in the directory.
