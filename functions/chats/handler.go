@@ -33,6 +33,8 @@ type store interface {
 	ChatsOf(ctx context.Context, personID string, status chat.Status, after dynamo.Place, limit int) (dynamo.ChatPage, error)
 	RecentChatsOf(ctx context.Context, personID string, opened int64) ([]chat.Chat, bool, error)
 	WaitingChats(ctx context.Context, pools []string, after dynamo.Place, limit int) (dynamo.ChatPage, error)
+	Numbers(ctx context.Context) ([]string, error)
+	Settings(ctx context.Context) (team.Settings, error)
 	ChatsAt(ctx context.Context, addresses []string) ([]chat.Chat, error)
 	ChatsNamed(ctx context.Context, username string, addresses []string) ([]chat.Chat, error)
 

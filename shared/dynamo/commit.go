@@ -23,6 +23,9 @@ func (s *Store) Commit(ctx context.Context, change chat.Change) error {
 	}
 	t := transaction{store: s}
 	if change.Before.Epoch == 0 {
+		if err := s.noteNumber(ctx, change.Before.Number); err != nil {
+			return err
+		}
 		t.createChat(change)
 	} else {
 		t.changeChat(change)

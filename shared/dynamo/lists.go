@@ -139,7 +139,7 @@ func (s *Store) WaitingChats(ctx context.Context, pools []string, after Place, l
 }
 
 // ChatsAt reads the Chats to which the addresses lead, by themselves or as aliases, strongly consistent. Addresses that
-// lead nowhere are left out; a merged Chat gives the one that goes on. At most 100 addresses.
+// lead nowhere are left out; a merged Chat gives the one that goes on. A request reads 100 addresses.
 func (s *Store) ChatsAt(ctx context.Context, addresses []string) ([]chat.Chat, error) {
 	seen := map[string]bool{}
 	var chats []chat.Chat
@@ -155,7 +155,7 @@ func (s *Store) ChatsAt(ctx context.Context, addresses []string) ([]chat.Chat, e
 		if len(keys) == 0 {
 			break
 		}
-		items, err := s.getAll(ctx, keys, true)
+		items, err := s.getMany(ctx, keys, true)
 		if err != nil {
 			return nil, err
 		}
