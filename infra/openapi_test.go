@@ -164,10 +164,10 @@ func handledRoutes(t *testing.T) map[string]string {
 	return routes
 }
 
-// errorCodes are the values of every constant of type chat.Code.
-func errorCodes(t *testing.T) []string {
+// errorCodes are the values of every constant of type chat.Code, by name.
+func errorCodes(t *testing.T) map[string]string {
 	t.Helper()
-	var codes []string
+	codes := map[string]string{}
 	for _, f := range append(parsed(t, "../shared/chat/*.go"), parsed(t, "../shared/httpapi/*.go")...) {
 		ast.Inspect(f.syntax, func(n ast.Node) bool {
 			spec, ok := n.(*ast.ValueSpec)
@@ -179,12 +179,45 @@ func errorCodes(t *testing.T) []string {
 				of = selector.Sel
 			}
 			if literal, ok := spec.Values[0].(*ast.BasicLit); ok && of != nil && of.Name == "Code" {
-				codes = append(codes, text(t, literal))
+				codes[spec.Names[0].Name] = text(t, literal)
 			}
 			return true
 		})
 	}
 	return codes
+}
+
+// Every code of the contract is the code of an error somewhere: clients program against no others.
+func TestEveryCodeIsProduced(t *testing.T) {
+	t.Parallel()
+	var produced []string
+	for _, f := range slices.Concat(parsed(t, "../shared/*/*.go"), parsed(t, "../functions/*/*.go")) {
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			field, ok := n.(*ast.KeyValueExpr)
+			if !ok {
+				return true
+			}
+			if key, ok := field.Key.(*ast.Ident); !ok || key.Name != "Code" {
+				return true
+			}
+			switch value := field.Value.(type) {
+			case *ast.Ident:
+				produced = append(produced, value.Name)
+			case *ast.SelectorExpr:
+				produced = append(produced, value.Sel.Name)
+			}
+			return true
+		})
+	}
+	codes := errorCodes(t)
+	if len(codes) < 15 {
+		t.Fatalf("only %d codes were found", len(codes))
+	}
+	for name, code := range codes {
+		if !slices.Contains(produced, name) {
+			t.Errorf("nothing answers %s", code)
+		}
+	}
 }
 
 type parsedFile struct {

@@ -6,9 +6,13 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"chatkeeper/infra/faults"
 	"chatkeeper/infra/local/seed"
 	"chatkeeper/infra/local/servers/serverstest"
 	"chatkeeper/shared/assign"
@@ -22,25 +26,42 @@ import (
 type desk struct {
 	*testing.T
 	*chats
-	store *dynamo.Store
-	clock time.Time
+	store  *dynamo.Store
+	tables map[string]string
+	busy   *faults.AfterWrite
+	clock  time.Time
 }
 
 var alex = team.Person{ID: "alex", Role: team.Admin, Active: true}
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
-	tables := serverstest.Tables(t)
-	store := dynamo.New(serverstest.DynamoDB(t), tables["ChatsTable"], tables["TeamTable"])
-	if _, err := seed.Load(t.Context(), store, dynamo.Now()); err != nil {
+	d := newBareDesk(t)
+	if _, err := seed.Load(t.Context(), d.store, dynamo.Now()); err != nil {
 		t.Fatal(err)
 	}
-	return &desk{T: t, store: store, clock: dynamo.Now().Add(-time.Hour), chats: &chats{store: store, names: httpapi.NewNameBook(store),
+	return d
+}
+
+// newBareDesk is the function over tables in which nothing is: a stack that was deployed a moment ago.
+func newBareDesk(t *testing.T) *desk {
+	t.Helper()
+	tables := serverstest.Tables(t)
+	busy := &faults.AfterWrite{Fault: faults.Throttled}
+	client := dynamodb.New(serverstest.DynamoDB(t).Options(), dynamodb.WithAPIOptions(busy.Add))
+	store := dynamo.New(client, tables["ChatsTable"], tables["TeamTable"])
+	return &desk{T: t, store: store, tables: tables, busy: busy, clock: dynamo.Now().Add(-time.Hour), chats: &chats{store: store, names: httpapi.NewNameBook(store),
 		cursors: httpapi.NewCursors("a secret of tests"), secret: chat.Secret("a secret of tests"), rules: &ruleBook{source: store}}}
 }
 
 // opens makes a Chat of a customer with a phone number, as the rules in force send it.
 func (d *desk) opens(id, phone, text string) {
+	d.Helper()
+	d.opensAt(seed.SupportNumber, id, phone, text)
+}
+
+// opensAt is opens for a business number.
+func (d *desk) opensAt(number, id, phone, text string) {
 	d.Helper()
 	d.clock = d.clock.Add(time.Second)
 	f, err := d.store.InForce(d.Context())
@@ -48,9 +69,9 @@ func (d *desk) opens(id, phone, text string) {
 		d.Fatal(err)
 	}
 	m := chat.Message{Key: d.secret.Key(d.clock.Unix(), id), WAMID: "wamid." + id, Direction: chat.In, Type: "text", Text: text, Arrived: d.clock}
-	c := chat.Chat{ID: id, Number: seed.SupportNumber, Customer: chat.Customer{Phone: phone, Profile: "Layla", Language: "en"}}
+	c := chat.Chat{ID: id, Number: number, Customer: chat.Customer{Phone: phone, Profile: "Layla", Language: "en"}}
 	change := c.Opens(d.clock, c.Place(m, f.Rules, f.Version, f.Settings, d.clock), chat.Arrival{Message: m, Preview: text})
-	change.Links = []chat.Link{{Address: d.secret.PhoneAddress(seed.SupportNumber, phone), Since: m.Key}}
+	change.Links = []chat.Link{{Address: d.secret.PhoneAddress(number, phone), Since: m.Key}}
 	if err := d.store.Commit(d.Context(), change); err != nil {
 		d.Fatal(err)
 	}
@@ -95,6 +116,28 @@ func (d *desk) get(route, id, query string) (map[string]any, error) {
 		d.Fatal(err)
 	}
 	return body, nil
+}
+
+// sends is a request with a body, as somebody, answered as a client takes it apart.
+func (d *desk) sends(person, route, id, body string) (map[string]any, error) {
+	d.Helper()
+	p, err := d.store.Person(d.Context(), person)
+	if err != nil {
+		d.Fatal(err)
+	}
+	res, err := d.routes()[route](d.Context(), &httpapi.Request{Person: *p, Path: map[string]string{"chatId": id}, Body: []byte(body), Now: dynamo.Now()})
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(res.Body)
+	if err != nil {
+		d.Fatal(err)
+	}
+	var answer map[string]any
+	if err := json.Unmarshal(text, &answer); err != nil {
+		d.Fatal(err)
+	}
+	return answer, nil
 }
 
 func (d *desk) must(route, id, query string) map[string]any {
@@ -187,6 +230,44 @@ func TestSearch(t *testing.T) {
 		got := d.must("GET /v1/chats", "", "q="+url.QueryEscape(query))["items"].([]any)
 		if len(got) != want {
 			t.Errorf("%q finds %d, want %d", query, len(got), want)
+		}
+	}
+}
+
+// A customer is found at every business number that has a Chat of theirs, whether the settings name it or not: on a stack
+// that has no settings yet, too, and by every spelling of who they are.
+func TestSearchAtAnyBusinessNumber(t *testing.T) {
+	t.Parallel()
+	d := newBareDesk(t)
+	const numbers = 101 // more than one request reads by keys
+	for n := range numbers {
+		number := fmt.Sprintf("2000000000%05d", n)
+		id := d.secret.UserAddress(number, "US.1")
+		d.opensAt(number, id, "15550101234", "hello")
+		name := chat.Arrival{Message: chat.Message{Key: d.secret.Key(d.clock.Unix()+1, number)}, Username: "layla_k", NamedAt: d.secret.UsernameAddress(number, "layla_k")}
+		if _, err := d.store.Deliver(t.Context(), id, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, query := range []string{"15550101234", "+1 555 010-1234", "US.1", "@layla_k", "Layla_K"} {
+		got := d.must("GET /v1/chats", "", "q="+url.QueryEscape(query))["items"].([]any)
+		if len(got) != numbers {
+			t.Errorf("%q finds %d, want %d", query, len(got), numbers)
+		}
+	}
+}
+
+// What is all blanks asks for nothing; it does not ask for everything.
+func TestBlankFiltersAreRefused(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.opens("chat", "15550101234", "hello")
+	for _, name := range []string{"q", "team", "assignee", "status"} {
+		for _, blanks := range []string{"", " ", "+++", "%09", "%0A", "%C2%A0", "%E3%80%80"} {
+			body, err := d.get("GET /v1/chats", "", name+"="+blanks)
+			if e := (*chat.Error)(nil); !errors.As(err, &e) || e.Code != chat.BadRequest {
+				t.Errorf("%s=%s lists %v (%v)", name, blanks, body["items"], err)
+			}
 		}
 	}
 }
@@ -304,5 +385,50 @@ func TestMergedAsOftenAsMayBe(t *testing.T) {
 	}
 	if page := d.must("GET /v1/chats/{chatId}/messages", id(0), ""); len(page["items"].([]any)) != chat.MaxFrom+1 {
 		t.Errorf("it shows %d messages, want those of all", len(page["items"].([]any)))
+	}
+}
+
+// What is stored is answered as stored, whatever can't be read after that: an id stands in for a name, and why a Chat waits
+// may be missing.
+func TestStoredIsAnsweredAsStored(t *testing.T) {
+	t.Parallel()
+	for what, test := range map[string]struct {
+		owner, route, body string
+		done               func(chat.Chat) bool
+	}{
+		"read": {"amira", "POST /v1/chats/{chatId}/read", `{"messages":["%s"]}`, func(c chat.Chat) bool { return len(c.Unread) == 0 }},
+		"an edit of an owned Chat": {"amira", "PATCH /v1/chats/{chatId}/customer", `{"name":"Zoë"}`,
+			func(c chat.Chat) bool { return c.Customer.Name == "Zoë" }},
+		"an edit of a waiting Chat": {"", "PATCH /v1/chats/{chatId}/customer", `{"name":"Zoë"}`,
+			func(c chat.Chat) bool { return c.Customer.Name == "Zoë" && c.Routed == 2 }},
+	} {
+		d := newDesk(t)
+		d.opens("chat", "15550101234", "hello")
+		who := "alex"
+		if test.owner != "" {
+			d.given("chat", test.owner)
+			who = test.owner
+		}
+		c, err := d.store.Chat(t.Context(), "chat")
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := test.body
+		if strings.Contains(body, "%s") {
+			body = fmt.Sprintf(body, c.LastIn)
+		}
+		d.busy.Arm()
+		shown, err := d.sends(who, test.route, "chat", body)
+		d.busy.Disarm()
+		if err != nil || d.busy.Failed() == 0 {
+			t.Errorf("%s: %v, after %d reads that failed", what, err, d.busy.Failed())
+			continue
+		}
+		if owner, _ := shown["assignee"].(map[string]any); test.owner != "" && owner["name"] != test.owner {
+			t.Errorf("%s: the Assignee is shown as %v", what, owner)
+		}
+		if c, err = d.store.Chat(t.Context(), "chat"); err != nil || !test.done(*c) {
+			t.Errorf("%s: it is not stored: %+v (%v)", what, c, err)
+		}
 	}
 }

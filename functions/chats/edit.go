@@ -43,7 +43,7 @@ func (h *chats) read(ctx context.Context, r *httpapi.Request) (*httpapi.Response
 	if err != nil {
 		return nil, err
 	}
-	return h.shown(ctx, r, c)
+	return h.shown(ctx, r, c), nil
 }
 
 // What may be said about a customer. A Chat's item must stay small, whatever the language.
@@ -77,7 +77,7 @@ func (h *chats) customer(ctx context.Context, r *httpapi.Request) (*httpapi.Resp
 	if err != nil {
 		return nil, err
 	}
-	return h.shown(ctx, r, c)
+	return h.shown(ctx, r, c), nil
 }
 
 func (b customerBody) wrong() []chat.Field {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"chatkeeper/shared/assign"
@@ -32,6 +33,8 @@ type store interface {
 	ChatsOf(ctx context.Context, personID string, status chat.Status, after dynamo.Place, limit int) (dynamo.ChatPage, error)
 	RecentChatsOf(ctx context.Context, personID string, opened int64) ([]chat.Chat, bool, error)
 	WaitingChats(ctx context.Context, pools []string, after dynamo.Place, limit int) (dynamo.ChatPage, error)
+	Numbers(ctx context.Context) ([]string, error)
+	Settings(ctx context.Context) (team.Settings, error)
 	ChatsAt(ctx context.Context, addresses []string) ([]chat.Chat, error)
 	ChatsNamed(ctx context.Context, username string, addresses []string) ([]chat.Chat, error)
 
@@ -65,35 +68,32 @@ func (h *chats) one(ctx context.Context, r *httpapi.Request) (*httpapi.Response,
 	if err != nil {
 		return nil, err
 	}
-	return h.shown(ctx, r, c)
+	return h.shown(ctx, r, c), nil
 }
 
-func (h *chats) shown(ctx context.Context, r *httpapi.Request, c chat.Chat) (*httpapi.Response, error) {
-	names, err := h.names.Names(ctx, c.Owner)
-	if err != nil {
-		return nil, err
-	}
-	shown := httpapi.ShowChat(c, r.Person, names, r.Now)
+// shown answers with a Chat. It can't fail: the Chat may be what a write has just stored.
+func (h *chats) shown(ctx context.Context, r *httpapi.Request, c chat.Chat) *httpapi.Response {
+	shown := httpapi.ShowChat(c, r.Person, h.names.Names(ctx, c.Owner), r.Now)
 	if shown.Waiting != nil {
-		if shown.Waiting.Reason, err = h.reason(ctx, c); err != nil {
-			return nil, err
-		}
+		shown.Waiting.Reason = h.reason(ctx, c)
 	}
-	return &httpapi.Response{Body: shown}, nil
+	return &httpapi.Response{Body: shown}
 }
 
-// reason is why nobody could take a waiting Chat when its pools were last served; empty before that.
-func (h *chats) reason(ctx context.Context, c chat.Chat) (assign.Reason, error) {
+// reason is why nobody could take a waiting Chat when its pools were last served; empty before that, and when it can't be
+// read.
+func (h *chats) reason(ctx context.Context, c chat.Chat) assign.Reason {
 	for _, pool := range c.Pools {
 		e, err := h.store.Entry(ctx, c.ID, pool)
 		if err != nil {
-			return "", err
+			slog.WarnContext(ctx, "reason not read", "chat", c.ID, "error", err)
+			continue
 		}
 		if e != nil && e.Because != "" {
-			return e.Because, nil
+			return e.Because
 		}
 	}
-	return "", nil
+	return ""
 }
 
 // maxID is the longest id that is looked for; ours are far shorter.

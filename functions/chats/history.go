@@ -68,10 +68,7 @@ func (h *chats) history(ctx context.Context, r *httpapi.Request) (*httpapi.Respo
 	for _, e := range page.Events {
 		people = append(people, e.From, e.Owner)
 	}
-	names, err := h.names.Names(ctx, people...)
-	if err != nil {
-		return nil, err
-	}
+	names := h.names.Names(ctx, people...)
 	answer := httpapi.List[event]{Items: []event{}}
 	for _, e := range page.Events {
 		shown := event{ShownEvent: httpapi.ShowEvent(e.Event, names)}
@@ -174,7 +171,7 @@ func (h *chats) explained(ctx context.Context, c chat.Chat, e dynamo.EventOf) ([
 }
 
 // message is the one that the rules looked at: decisions don't copy its text. It stands in the Chat that it opened, or in
-// one that was merged with it; nil if the decision is so old that it names none.
+// one that was merged with it; nil if the decision is so old that it names none, or if it can't be read.
 func (h *chats) message(ctx context.Context, c chat.Chat, opened, id string) (*chat.Message, error) {
 	if id == "" {
 		return nil, nil
@@ -184,7 +181,11 @@ func (h *chats) message(ctx context.Context, c chat.Chat, opened, id string) (*c
 		return nil, err
 	}
 	for _, part := range append([]string{opened, c.ID}, c.From...) {
-		if m, err := h.store.Message(ctx, part, k); m != nil || err != nil {
+		m, err := h.store.Message(ctx, part, k)
+		if errors.Is(err, dynamo.ErrUnreadable) {
+			continue
+		}
+		if m != nil || err != nil {
 			return m, err
 		}
 	}
@@ -214,6 +215,9 @@ func (b *ruleBook) version(ctx context.Context, version int64) (*assign.Rules, e
 		return rules, nil
 	}
 	doc, err := b.source.RulesVersion(ctx, version)
+	if errors.Is(err, dynamo.ErrUnreadable) {
+		return nil, nil // until somebody mends it
+	}
 	if err != nil && !errors.Is(err, dynamo.ErrNoVersion) {
 		return nil, err
 	}

@@ -62,10 +62,7 @@ func (h *chats) list(ctx context.Context, r *httpapi.Request) (*httpapi.Response
 	for i, c := range found {
 		owners[i] = c.Owner
 	}
-	names, err := h.names.Names(ctx, owners...)
-	if err != nil {
-		return nil, err
-	}
+	names := h.names.Names(ctx, owners...)
 	answer := httpapi.List[httpapi.ShownChat]{Items: []httpapi.ShownChat{}}
 	for _, c := range found {
 		answer.Items = append(answer.Items, httpapi.ShowChat(c, r.Person, names, r.Now))
@@ -83,8 +80,8 @@ func badRequest(detail string) error { return &chat.Error{Code: chat.BadRequest,
 func parseFilter(r *httpapi.Request) (filter, error) {
 	f := filter{query: strings.TrimSpace(r.Query.Get("q")), team: r.Query.Get("team"), assignee: r.Query.Get("assignee"), statuses: []chat.Status{chat.Open}}
 	for _, name := range []string{"q", "team", "assignee", "status"} {
-		if value := r.Query.Get(name); r.Query.Has(name) && (value == "" || len(value) > maxID) {
-			return f, badRequest(name + " must have 1 to 128 bytes.")
+		if value := r.Query.Get(name); r.Query.Has(name) && (strings.TrimSpace(value) == "" || len(value) > maxID) {
+			return f, badRequest(name + " must have 1 to 128 bytes that are not all blanks.")
 		}
 	}
 	if r.Query.Has("status") {
@@ -214,16 +211,16 @@ func (h *chats) byLastMessage(ctx context.Context, personID string, status chat.
 // search finds the Chats of one customer, one for each business number: by the exact phone number, with or without what
 // people write between digits, or by WhatsApp's user id, or by the username they have now, with or without @.
 func (h *chats) search(ctx context.Context, query string) ([]chat.Chat, error) {
-	names, err := h.names.Names(ctx)
+	numbers, err := h.numbers(ctx)
 	if err != nil {
 		return nil, err
 	}
 	at := func(address func(number, id string) string, id string) []string {
-		var addresses []string
-		for number := range names.Numbers {
-			addresses = append(addresses, address(number, id))
+		addresses := make([]string, len(numbers))
+		for i, number := range numbers {
+			addresses[i] = address(number, id)
 		}
-		return addresses[:min(len(addresses), mostChats)]
+		return addresses
 	}
 	if digits, ok := phone(query); ok {
 		return h.store.ChatsAt(ctx, at(h.secret.PhoneAddress, digits))
@@ -235,6 +232,22 @@ func (h *chats) search(ctx context.Context, query string) ([]chat.Chat, error) {
 		}
 	}
 	return h.store.ChatsNamed(ctx, username, at(h.secret.UsernameAddress, username))
+}
+
+// numbers are the business numbers under which customers are looked for: those that have Chats, whether or not the settings
+// name them, and those of the settings.
+func (h *chats) numbers(ctx context.Context) ([]string, error) {
+	numbers, err := h.store.Numbers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	settings, err := h.store.Settings(ctx)
+	for _, n := range settings.Numbers {
+		if !slices.Contains(numbers, n.ID) {
+			numbers = append(numbers, n.ID)
+		}
+	}
+	return numbers, err
 }
 
 // phone reads digits out of a number as people write it.

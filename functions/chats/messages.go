@@ -85,10 +85,7 @@ func (h *chats) showMessages(ctx context.Context, r *httpapi.Request, p point, c
 	for _, m := range page.Messages {
 		people = append(people, m.By)
 	}
-	names, err := h.names.Names(ctx, people...)
-	if err != nil {
-		return nil, err
-	}
+	names := h.names.Names(ctx, people...)
 	quoted, err := h.quoted(ctx, c, page.Messages)
 	if err != nil {
 		return nil, err

@@ -8,6 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
 	"chatkeeper/infra/local/seed"
 	"chatkeeper/infra/local/servers/serverstest"
 	"chatkeeper/shared/assign"
@@ -23,7 +27,8 @@ var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 type office struct {
 	*testing.T
 	people
-	store *dynamo.Store
+	store  *dynamo.Store
+	tables map[string]string
 }
 
 func newOffice(t *testing.T) office {
@@ -33,7 +38,7 @@ func newOffice(t *testing.T) office {
 	if _, err := seed.Load(t.Context(), store, now); err != nil {
 		t.Fatal(err)
 	}
-	return office{t, people{store: store, cursors: httpapi.NewCursors("secret")}, store}
+	return office{t, people{store: store, cursors: httpapi.NewCursors("secret")}, store, tables}
 }
 
 func (o office) send(route, query string, path map[string]string) (*httpapi.Response, error) {
@@ -166,6 +171,58 @@ func TestWaiting(t *testing.T) {
 		Since: now.Add(-10 * time.Minute), Reasons: map[assign.Reason]int{assign.NobodyOnline: 1}}}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("\n got %+v\nwant %+v", got, want)
+	}
+}
+
+// One row that can't be read hides nobody but itself.
+func TestOneUnreadableRow(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	rules, err := assign.Parse([]byte(seed.Rules))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var entries []chat.Entry
+	for n := range 2 {
+		c := chat.Chat{ID: fmt.Sprintf("chat%d", n), Number: seed.SupportNumber}
+		m := chat.Message{Key: chat.Secret("s").Key(now.Unix(), c.ID), Direction: chat.In, Type: "text", Arrived: now}
+		change := c.Opens(now, c.Place(m, rules, 1, seed.Settings, now), chat.Arrival{Message: m})
+		if err := o.store.Commit(t.Context(), change); err != nil {
+			t.Fatal(err)
+		}
+		entries = append(entries, change.Enters()...)
+	}
+	for _, listed := range []string{entries[0].Pool, "team:sales"} {
+		if err := o.store.List(t.Context(), listed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, row := range []struct{ table, pk, sk, attribute string }{
+		{"TeamTable", "P", "chloe", "limit"},
+		{"TeamTable", "S", "T#sales", "name"},
+		{"ChatsTable", "WP", "team:sales", "tk"},
+		{"ChatsTable", "W#" + entries[0].Pool, fmt.Sprintf("1#%013d#chat0", now.UnixMilli()), "rt"},
+	} {
+		table := o.tables[row.table]
+		_, err := serverstest.DynamoDB(t).UpdateItem(t.Context(), &dynamodb.UpdateItemInput{TableName: &table,
+			Key:              dynamo.Item{"pk": &types.AttributeValueMemberS{Value: row.pk}, "sk": &types.AttributeValueMemberS{Value: row.sk}},
+			UpdateExpression: aws.String("SET #a = :v"), ConditionExpression: aws.String("attribute_exists(pk)"),
+			ExpressionAttributeNames: map[string]string{"#a": row.attribute}, ExpressionAttributeValues: dynamo.Item{":v": &types.AttributeValueMemberBOOL{Value: true}}})
+		if err != nil {
+			t.Fatalf("%v: %v", row, err)
+		}
+	}
+	everybody, _ := get[httpapi.ShownPerson](o, "GET /v1/people", 2)
+	if len(everybody) != 5 {
+		t.Errorf("%d people are shown", len(everybody))
+	}
+	teams, _ := get[shownTeam](o, "GET /v1/teams", 1)
+	if len(teams) != 3 {
+		t.Errorf("%d teams are shown", len(teams))
+	}
+	pools, _ := get[shownPool](o, "GET /v1/waiting", 1)
+	if len(pools) != 1 || pools[0].Waiting != 1 {
+		t.Errorf("waiting are shown as %+v", pools)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -60,6 +61,9 @@ func (p people) pool(ctx context.Context, name string) (shownPool, error) {
 		page, err := p.store.Waiting(ctx, name, after, mostCounted-shown.Waiting)
 		if err != nil {
 			return shown, err
+		}
+		for _, u := range page.Unreadable {
+			slog.ErrorContext(ctx, "entry not readable", "key", u.Key(), "error", u.Because)
 		}
 		for _, e := range page.Entries {
 			shown.Waiting++

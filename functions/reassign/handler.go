@@ -100,10 +100,7 @@ func (s *reassign) put(ctx context.Context, r *httpapi.Request) (*httpapi.Respon
 	if err != nil {
 		return nil, err
 	}
-	names, err := s.names.Names(ctx, c.Owner)
-	if err != nil {
-		return nil, err
-	}
+	names := s.names.Names(ctx, c.Owner)
 	return &httpapi.Response{Body: answer{httpapi.ShowChat(c, r.Person, names, r.Now), append([]string{}, against...)}}, nil
 }
 

@@ -104,3 +104,17 @@ func TestWarnings(t *testing.T) {
 	}
 	w.Checked()
 }
+
+// Once the new Assignee is stored they are answered, whatever can't be read after that.
+func TestStoredIsAnsweredAsStored(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.Opens("US.1", "amira")
+	got, shown := w.AsksOnce("alex", c.ID, `{"personId":"bruno"}`)
+	if got != "" || fmt.Sprint(shown["assignee"]) != "map[id:bruno name:bruno]" {
+		t.Errorf("%q %v", got, shown)
+	}
+	if now := w.Chat(c.ID); now.Owner != "bruno" || now.Epoch != 3 {
+		t.Errorf("it is %s's at epoch %d", now.Owner, now.Epoch)
+	}
+}

@@ -66,10 +66,7 @@ func (s *reply) post(ctx context.Context, r *httpapi.Request) (*httpapi.Response
 	if err != nil {
 		return nil, err
 	}
-	names, err := s.names.Names(ctx, m.By)
-	if err != nil {
-		return nil, err
-	}
+	names := s.names.Names(ctx, m.By)
 	shown := httpapi.ShowMessage(m, names)
 	shown.Quoted = asked.Quoted
 	return &httpapi.Response{Status: http.StatusCreated, Body: shown}, nil

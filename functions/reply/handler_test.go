@@ -200,3 +200,26 @@ func FuzzBody(f *testing.F) {
 		}
 	})
 }
+
+// Once a reply is stored it is answered as accepted, whatever can't be read after that: a client that was told of a failure
+// would send it again. An id stands in for a name.
+func TestAcceptedIsAnsweredAsAccepted(t *testing.T) {
+	t.Parallel()
+	for what, header := range map[string][]string{"without a key": nil, "with a key": {"Idempotency-Key", "one"}} {
+		w := newWorld(t)
+		c := w.Opens("US.1", "amira")
+		got, shown := w.AsksOnce("amira", c.ID, `{"type":"text","text":"hello"}`, header...)
+		if got != "" || shown["delivery"] != "queued" || fmt.Sprint(shown["by"]) != "map[id:amira name:amira]" {
+			t.Errorf("%s: %q %v", what, got, shown)
+		}
+		replies := 0
+		for _, m := range w.Checked().Messages {
+			if m.Direction == chat.Out {
+				replies++
+			}
+		}
+		if replies != 1 {
+			t.Errorf("%s: %d replies are stored", what, replies)
+		}
+	}
+}

@@ -83,10 +83,7 @@ func (s *status) put(ctx context.Context, r *httpapi.Request) (*httpapi.Response
 	if err != nil {
 		return nil, err
 	}
-	names, err := s.names.Names(ctx, c.Owner)
-	if err != nil {
-		return nil, err
-	}
+	names := s.names.Names(ctx, c.Owner)
 	return &httpapi.Response{Body: httpapi.ShowChat(c, r.Person, names, r.Now)}, nil
 }
 

@@ -65,3 +65,17 @@ func TestStatus(t *testing.T) {
 	}
 	w.Checked()
 }
+
+// Once the status is stored it is answered as set, whatever can't be read after that.
+func TestStoredIsAnsweredAsStored(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.Opens("US.1", "amira")
+	got, shown := w.AsksOnce("amira", c.ID, `{"status":"closed"}`)
+	if got != "" || shown["status"] != "closed" || fmt.Sprint(shown["assignee"]) != "map[id:amira name:amira]" {
+		t.Errorf("%q %v", got, shown)
+	}
+	if now := w.Chat(c.ID); now.Status != chat.Closed || now.Epoch != 3 {
+		t.Errorf("it is %s at epoch %d", now.Status, now.Epoch)
+	}
+}

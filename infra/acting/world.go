@@ -8,6 +8,9 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"chatkeeper/infra/faults"
 	"chatkeeper/infra/local/seed"
 	"chatkeeper/infra/local/servers/serverstest"
 	"chatkeeper/shared/assign"
@@ -23,14 +26,17 @@ type World struct {
 	testing.TB
 	Store  *dynamo.Store
 	routes httpapi.Routes
+	busy   *faults.AfterWrite
 }
 
 // New makes a world for the function that has these routes.
 func New(t testing.TB, routes func(*dynamo.Store, *httpapi.NameBook) httpapi.Routes) *World {
 	t.Helper()
 	tables := serverstest.Tables(t)
-	store := dynamo.New(serverstest.DynamoDB(t), tables["ChatsTable"], tables["TeamTable"])
-	w := &World{TB: t, Store: store, routes: routes(store, httpapi.NewNameBook(store))}
+	busy := &faults.AfterWrite{Fault: faults.Throttled}
+	client := dynamodb.New(serverstest.DynamoDB(t).Options(), dynamodb.WithAPIOptions(busy.Add))
+	store := dynamo.New(client, tables["ChatsTable"], tables["TeamTable"])
+	w := &World{TB: t, Store: store, routes: routes(store, httpapi.NewNameBook(store)), busy: busy}
 	w.Must(store.SaveSettings(t.Context(), seed.Settings))
 	for _, p := range seed.People() {
 		w.Must(store.AddPerson(t.Context(), p, dynamo.Now()))
@@ -98,6 +104,19 @@ func (w *World) Asks(person, chatID, body string, header ...string) (chat.Code, 
 		return "", shown
 	}
 	return "no route", nil
+}
+
+// AsksOnce is Asks where nothing can be read once the write that was asked for is stored. It fails the test if nothing was
+// tried to be read then.
+func (w *World) AsksOnce(person, chatID, body string, header ...string) (chat.Code, map[string]any) {
+	w.Helper()
+	w.busy.Arm()
+	defer w.busy.Disarm()
+	code, shown := w.Asks(person, chatID, body, header...)
+	if w.busy.Failed() == 0 {
+		w.Error("nothing was read after the write")
+	}
+	return code, shown
 }
 
 // Edits changes a person.

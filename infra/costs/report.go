@@ -145,15 +145,23 @@ func idle(w *world, minutely operation) ([]idleCost, error) {
 	}
 	var template struct {
 		Resources map[string]struct {
-			Type string `yaml:"Type"`
+			Type       string `yaml:"Type"`
+			Properties struct {
+				MetricTransformations []struct {
+					MetricName string `yaml:"MetricName"`
+				} `yaml:"MetricTransformations"`
+			} `yaml:"Properties"`
 		} `yaml:"Resources"`
 	}
 	if err := yaml.Unmarshal(text, &template); err != nil {
 		return nil, fmt.Errorf("template.yaml: %w", err)
 	}
-	has := map[string]float64{}
+	has, metrics := map[string]float64{}, map[string]bool{}
 	for _, r := range template.Resources {
 		has[r.Type]++
+		for _, m := range r.Properties.MetricTransformations {
+			metrics[m.MetricName] = true // several filters may count into one
+		}
 	}
 	sources, schedules := 0.0, 0.0
 	for _, f := range w.Template.Functions {
@@ -163,7 +171,7 @@ func idle(w *world, minutely operation) ([]idleCost, error) {
 	all := []idleCost{
 		{fmt.Sprintf("secrets: %.0f", has["AWS::SecretsManager::Secret"]), has["AWS::SecretsManager::Secret"] * perSecret},
 		{fmt.Sprintf("alarms: %.0f", has["AWS::CloudWatch::Alarm"]), has["AWS::CloudWatch::Alarm"] * perAlarm},
-		{fmt.Sprintf("metrics made of logs, once they have a value: %.0f", has["AWS::Logs::MetricFilter"]), has["AWS::Logs::MetricFilter"] * perMetric},
+		{fmt.Sprintf("metrics made of logs, once they have a value: %d", len(metrics)), float64(len(metrics)) * perMetric},
 		{fmt.Sprintf("empty receives of Lambda's pollers: %.0f, at %.0f queues", sources*pollers*pollsPerMinute*minutesPerMonth, sources),
 			sources * pollers * pollsPerMinute * minutesPerMonth * perFIFORequest},
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -52,11 +53,55 @@ func (i *Injector) handle(ctx context.Context, in middleware.InitializeInput, ne
 			return middleware.InitializeOutput{}, middleware.Metadata{}, err
 		}
 	}
-	return middleware.InitializeOutput{}, middleware.Metadata{}, i.err(middleware.GetOperationName(ctx))
+	return middleware.InitializeOutput{}, middleware.Metadata{}, i.Fault.err(middleware.GetOperationName(ctx))
 }
 
-func (i *Injector) err(operation string) error {
-	switch i.Fault {
+// AfterWrite fails the calls that follow the first write that happens, over all clients that use it. It injects nothing
+// before Arm is called.
+type AfterWrite struct {
+	Fault Fault
+	Lost  bool  // the answer to that write is lost, too
+	Most  int64 // how many calls fail after it; all if 0
+
+	armed, wrote atomic.Bool
+	failed       atomic.Int64
+}
+
+// Arm makes the next write the first one.
+func (a *AfterWrite) Arm() {
+	a.wrote.Store(false)
+	a.failed.Store(0)
+	a.armed.Store(true)
+}
+
+// Disarm ends the failures.
+func (a *AfterWrite) Disarm() { a.armed.Store(false) }
+
+// Failed is how many calls have failed since Arm, the write itself not counted.
+func (a *AfterWrite) Failed() int64 { return a.failed.Load() }
+
+// Add makes a client fail as the injector says.
+func (a *AfterWrite) Add(stack *middleware.Stack) error {
+	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("faults after a write", a.handle), middleware.Before)
+}
+
+func (a *AfterWrite) handle(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+	operation := middleware.GetOperationName(ctx)
+	if a.armed.Load() && a.wrote.Load() && (a.Most == 0 || a.failed.Load() < a.Most) {
+		a.failed.Add(1)
+		return middleware.InitializeOutput{}, middleware.Metadata{}, a.Fault.err(operation)
+	}
+	out, metadata, err := next.HandleInitialize(ctx, in)
+	if err != nil || !a.armed.Load() || !slices.Contains(writes, operation) || !a.wrote.CompareAndSwap(false, true) || !a.Lost {
+		return out, metadata, err
+	}
+	return middleware.InitializeOutput{}, middleware.Metadata{}, Lost.err(operation)
+}
+
+var writes = []string{"DeleteItem", "PutItem", "TransactWriteItems", "UpdateItem"}
+
+func (f Fault) err(operation string) error {
+	switch f {
 	case Conflict:
 		if operation == "TransactWriteItems" {
 			return &types.TransactionCanceledException{Message: aws.String("injected"),

@@ -9,7 +9,6 @@ const (
 	Unauthenticated Code = "unauthenticated"
 	UnknownPerson   Code = "unknown_person"     // signed in, but nobody here
 	Inactive        Code = "inactive"           // deactivated, or without a role
-	NotAdmin        Code = "not_admin"          // only Admins may
 	NotAssignee     Code = "not_assignee"       // a team member who is not the Assignee
 	AdminNotOwner   Code = "admin_not_assignee" // an Admin who is not the Assignee
 	NoSuchChat      Code = "no_such_chat"
@@ -19,14 +18,12 @@ const (
 	ChatClosed      Code = "chat_closed"
 	ChatMerged      Code = "chat_merged"
 	NewMessage      Code = "new_message" // the customer wrote meanwhile
-	LastAdmin       Code = "last_admin"
-	Stale           Code = "stale" // the Chat changed since the caller saw it
+	Stale           Code = "stale"       // the Chat changed since the caller saw it
 	TooLarge        Code = "too_large"
 	Invalid         Code = "invalid"    // Fields says where
 	CannotOwn       Code = "cannot_own" // the target is unknown or inactive
 	WindowClosed    Code = "window_closed"
 	KeyReused       Code = "idempotency_key_reused"
-	SlowDown        Code = "slow_down"
 	TryAgain        Code = "try_again"
 )
 

@@ -15,7 +15,7 @@ import (
 	"chatkeeper/shared/team"
 )
 
-// Cast is who takes part in a change, by id, as read with the Chat. Who does not exist is not in it.
+// Cast is who takes part in a change, by id, as read with the Chat. Who does not exist, or can't be read, is not in it.
 type Cast map[string]team.Person
 
 // Act is the way in which a person changes a Chat: Update, with the people that decide has to know read together with
@@ -29,10 +29,18 @@ func (s *Store) Act(ctx context.Context, chatID string, people []string, decide 
 	var open []chat.Event // of attempts whose outcome is unknown
 	for n := range attempts {
 		r, err := s.scene(ctx, chatID, people, nil)
-		if err != nil {
-			return chat.Chat{}, err
+		var done bool
+		if err == nil {
+			done, err = s.happened(ctx, r.chat, open)
 		}
-		if done, err := s.happened(ctx, r.chat, open); done || err != nil {
+		if len(open) > 0 && Again(err) { // one may be stored: that it can't be read now is not the answer
+			if pause := Pause(ctx, n, err); pause != nil {
+				return r.chat, fmt.Errorf("%w (%w)", err, pause)
+			}
+			last = err
+			continue
+		}
+		if done || err != nil {
 			return r.chat, err
 		}
 		change, err := decide(r.chat, r.cast)
@@ -66,15 +74,8 @@ func (s *Store) happened(ctx context.Context, c chat.Chat, attempts []chat.Event
 		if err != nil || item == nil {
 			return false, err
 		}
-		it, err := unmarshal[historyItem](item)
-		if err != nil {
-			return false, err
-		}
-		stored, err := it.event()
-		if err != nil {
-			return false, err
-		}
-		if stored.Type == e.Type && stored.By == e.By && stored.Owner == e.Owner && stored.Note == e.Note && stored.At.Equal(e.At) {
+		stored, ok := readable(ctx, item, readEvent)
+		if ok && stored.Type == e.Type && stored.By == e.By && stored.Owner == e.Owner && stored.Note == e.Note && stored.At.Equal(e.At) {
 			return true, nil
 		}
 	}
@@ -127,11 +128,9 @@ func (s *Store) scene(ctx context.Context, chatID string, people []string, once 
 		}
 	}
 	for _, item := range items[s.team] {
-		it, err := unmarshal[personItem](item)
-		if err != nil {
-			return r, err
+		if p, ok := readable(ctx, item, readPerson); ok {
+			r.cast[p.ID] = p
 		}
-		r.cast[it.SK] = it.person()
 	}
 	if !found {
 		return r, ErrNoChat

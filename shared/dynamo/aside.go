@@ -25,8 +25,14 @@ type Unreadable struct {
 
 func unreadable(item Item, because error) Unreadable { return Unreadable{Because: because, item: item} }
 
-// Key is where the item stands, for logs.
-func (u Unreadable) Key() string { return text(u.item["pk"]) + " " + text(u.item["sk"]) }
+// Key is where the item stands, for logs. The keys that contain an e-mail address or a token's subject are left out.
+func (u Unreadable) Key() string {
+	pk, sk := text(u.item["pk"]), text(u.item["sk"])
+	if pk == mailPK || pk == subjectPK {
+		return pk
+	}
+	return pk + " " + sk
+}
 
 // Aside is an item that was set aside.
 type Aside struct {
@@ -118,9 +124,10 @@ func (t *transaction) aside(item Item, chatID, because string, now time.Time) {
 func (s *Store) AsideItems(ctx context.Context) ([]Aside, error) {
 	var all []Aside
 	err := s.each(ctx, s.partition(s.chats, asidePK), func(item Item) error {
-		it, err := unmarshal[asideItem](item)
-		all = append(all, Aside{At: it.SK, Because: it.Because, From: it.From})
-		return err
+		if it, ok := readable(ctx, item, unmarshal[asideItem]); ok {
+			all = append(all, Aside{At: it.SK, Because: it.Because, From: it.From})
+		}
+		return nil
 	})
 	return all, err
 }

@@ -22,6 +22,9 @@ func (s *Store) Commit(ctx context.Context, change chat.Change) error {
 	}
 	t := transaction{store: s}
 	if change.Before.Epoch == 0 {
+		if err := s.noteNumber(ctx, change.Before.Number); err != nil {
+			return err
+		}
 		t.put(s.chats, newChatItem(change.After), absent())
 	} else {
 		t.chat(change.Before, change.After, change.Holds)

@@ -42,9 +42,9 @@ func (s *Store) Outcomes(ctx context.Context, c chat.Chat, messages []chat.Mark)
 			return nil, err
 		}
 		for _, item := range items {
-			it, err := unmarshal[deliveryItem](item)
-			if err != nil {
-				return nil, err
+			it, ok := readable(ctx, item, unmarshal[deliveryItem])
+			if !ok {
+				continue
 			}
 			if m := at[it.SK]; it.Rank > rank[m] {
 				found[m], rank[m] = Outcome{Delivery: chat.Delivery(it.Status), Errors: it.Errors}, it.Rank

@@ -108,3 +108,48 @@ func TestFaultsOfWhatPeopleDo(t *testing.T) {
 		})
 	}
 }
+
+// The answer to a write is lost, and so busy is the table that what follows can't be read at once: success is answered all
+// the same as soon as it can, and the write is done once.
+func TestLostAnswersAreLookedUpUntilTheyAreFound(t *testing.T) {
+	t.Parallel()
+	for what, write := range map[string]func(s *stage, store *dynamo.Store, id string) error{
+		"a reply": func(s *stage, store *dynamo.Store, id string) error {
+			_, err := s.replies(store, id, "amira", "hello", nil)
+			return err
+		},
+		"a reply with a key": func(s *stage, store *dynamo.Store, id string) error {
+			_, err := s.replies(store, id, "amira", "hello", &dynamo.Once{Person: "amira", Key: "k", Digest: []byte("k")})
+			return err
+		},
+		"a closing": func(s *stage, store *dynamo.Store, id string) error {
+			return s.sets(store, id, "amira", chat.Closed, chat.Key{})
+		},
+		"a reassignment": func(s *stage, store *dynamo.Store, id string) error {
+			return s.gives(store, id, "alex", "bruno", "")
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t)
+			id := s.owned("US.1", "amira")
+			fault := &faults.AfterWrite{Fault: faults.Throttled, Lost: true, Most: 3}
+			fault.Arm()
+			if err := write(s, s.client(dynamodb.WithAPIOptions(fault.Add)), id); err != nil {
+				t.Errorf("it is stored, and the answer is %v", err)
+			}
+			if fault.Failed() != 3 {
+				t.Errorf("%d reads failed after it, want 3", fault.Failed())
+			}
+			all, outgoing := s.checked(), 0
+			for _, m := range all.Messages {
+				if m.Direction == chat.Out {
+					outgoing++
+				}
+			}
+			if c := s.chat(id); outgoing+int(c.Epoch) != 3 { // epoch 2 with one reply, or 3 with none
+				t.Errorf("%d replies, epoch %d", outgoing, c.Epoch)
+			}
+		})
+	}
+}

@@ -150,8 +150,15 @@ func newMessageItem(chatID string, m chat.Message) messageItem {
 		Errors: m.Errors, Arrived: micros(m.Arrived), Accepted: m.OwnerEpoch, By: m.By, Delivery: string(m.Delivery)}
 }
 
-func (it messageItem) message() (chat.Message, error) {
+func readMessage(item Item) (chat.Message, error) {
+	it, err := unmarshal[messageItem](item)
+	if err != nil {
+		return chat.Message{}, err
+	}
 	key, err := chat.ParseKey(it.SK[len(messagePrefix):])
+	if err != nil {
+		err = fmt.Errorf("message of %s: %w", it.PK, errors.Join(ErrUnreadable, err))
+	}
 	return chat.Message{Key: key, WAMID: it.WAMID, Direction: chat.Direction(it.Dir), Type: it.Type, Original: it.Original, Text: it.Text,
 		ReplyID: it.ReplyID, AdSource: it.AdSource, Quoted: it.Quoted, Target: it.Target, Content: it.Content,
 		Source: it.Source, Group: it.Group, Forwarded: it.Forward, Trimmed: it.Trimmed, Errors: it.Errors, Arrived: fromMicros(it.Arrived), OwnerEpoch: it.Accepted,
@@ -195,7 +202,11 @@ func newHistoryItem(chatID string, e chat.Event) (historyItem, error) {
 	return it, nil
 }
 
-func (it historyItem) event() (chat.Event, error) {
+func readEvent(item Item) (chat.Event, error) {
+	it, err := unmarshal[historyItem](item)
+	if err != nil {
+		return chat.Event{}, err
+	}
 	e := chat.Event{Epoch: it.Epoch, At: fromMillis(it.At), Type: chat.EventType(it.Type), Status: chat.Status(it.Status),
 		From: it.From, Owner: it.Owner, By: chat.Actor{Kind: chat.ActorKind(it.ByKind), ID: it.By, Name: it.ByName},
 		Note: it.Note, Routed: it.Routed, Chat: it.Chat}
@@ -204,7 +215,7 @@ func (it historyItem) event() (chat.Event, error) {
 	}
 	e.Decision = &assign.Decision{}
 	if err := json.Unmarshal([]byte(it.Decision), e.Decision); err != nil {
-		return e, fmt.Errorf("decision at %s %s: %w", it.PK, it.SK, err)
+		return e, fmt.Errorf("decision at %s %s: %w", it.PK, it.SK, errors.Join(ErrUnreadable, err))
 	}
 	return e, nil
 }
@@ -270,6 +281,11 @@ func newPersonItem(p team.Person, now time.Time) personItem {
 		Avail: string(p.Availability), Until: millis(p.OnlineUntil), Capacity: p.Capacity, Limit: p.Limit, Weight: p.Weight,
 		Languages: p.Languages, Skills: p.Skills, Teams: p.Teams, Open: p.OpenChats, Assigned: millis(p.AssignedAt),
 		Turn: p.Turn, Changed: p.Changed, ChangedAt: stamp(now)}
+}
+
+func readPerson(item Item) (team.Person, error) {
+	it, err := unmarshal[personItem](item)
+	return it.person(), err
 }
 
 func (it personItem) person() team.Person {

@@ -18,6 +18,7 @@ import (
 //	Chat                                  C#chat         0                                id; BSUID (the id is its hash when the first message told it)
 //	identity that leads to a Chat         C#address      0                                hash(number, phone or BSUID)
 //	whose a username was last             U#address      0                                hash(number, username), by a search only
+//	business number that has Chats        N              number                           all of them, by a search only
 //	Message                               C#chat         M#key                            Chat, in WhatsApp's order; one by its key
 //	history                               C#chat         H#epoch#n                        Chat, in order: n is 0 for the change itself,
 //	                                                                                      r and a number for a routing, a reason for "nobody"
@@ -51,6 +52,7 @@ const (
 	settingsPK  = "S"
 	directoryPK = "WP"
 	asidePK     = "Q#"
+	numbersPK   = "N"
 	sweepPK     = "SW"
 	selfSK      = "0"
 	changeIndex = "byChange"

@@ -139,7 +139,7 @@ func (s *Store) WaitingChats(ctx context.Context, pools []string, after Place, l
 }
 
 // ChatsAt reads the Chats to which the addresses lead, by themselves or as aliases, strongly consistent. Addresses that
-// lead nowhere are left out; a merged Chat gives the one that goes on. At most 100 addresses.
+// lead nowhere are left out; a merged Chat gives the one that goes on. A request reads 100 addresses.
 func (s *Store) ChatsAt(ctx context.Context, addresses []string) ([]chat.Chat, error) {
 	seen := map[string]bool{}
 	var chats []chat.Chat
@@ -155,15 +155,14 @@ func (s *Store) ChatsAt(ctx context.Context, addresses []string) ([]chat.Chat, e
 		if len(keys) == 0 {
 			break
 		}
-		items, err := s.getAll(ctx, keys, true)
+		items, err := s.getMany(ctx, keys, true)
 		if err != nil {
 			return nil, err
 		}
 		for _, item := range items {
-			it, err := unmarshal[chatItem](item)
+			it, ok := readable(ctx, item, unmarshal[chatItem])
 			switch {
-			case err != nil:
-				return nil, err
+			case !ok:
 			case it.To != "":
 				addresses = append(addresses, it.To)
 			case it.Into != "":
@@ -231,17 +230,18 @@ func (s *Store) merged(ctx context.Context, shards []shard, after Place, n int) 
 func (s *Store) places(ctx context.Context, sh shard, after Place, n int) ([]Place, error) {
 	in := sh.query(s.chats, after, n+2) // one more is the place itself, and one more tells that the millisecond is over
 	var found []Place
+	var last Place
 	for {
 		out, err := s.db.Query(ctx, in)
 		if err != nil {
 			return nil, outcome("list chats", err)
 		}
-		var last Place
 		for _, item := range out.Items {
-			if last, err = sh.place(item); err != nil {
-				return nil, err
+			at, ok := readable(ctx, item, sh.place)
+			if !ok {
+				continue
 			}
-			if last.Behind(after) {
+			if last = at; last.Behind(after) {
 				found = append(found, last)
 			}
 		}
@@ -290,7 +290,7 @@ func (sh shard) place(item Item) (Place, error) {
 	}
 	at, err := strconv.ParseInt(when, 10, 64)
 	if err != nil || id == "" {
-		return Place{}, fmt.Errorf("list entry %q of %s has no place", text(sh.skAttr), sh.pk)
+		return Place{}, fmt.Errorf("list entry %q of %s has no place: %w", text(sh.skAttr), sh.pk, ErrUnreadable)
 	}
 	return Place{At: at, ID: id}, nil
 }
@@ -314,11 +314,7 @@ func (s *Store) chatsAt(ctx context.Context, places []Place, still func(chat.Cha
 	}
 	found := make(map[string]chat.Chat, len(items))
 	for _, item := range items {
-		it, err := unmarshal[chatItem](item)
-		if err != nil {
-			return nil, err
-		}
-		if it.To == "" {
+		if it, ok := readable(ctx, item, unmarshal[chatItem]); ok && it.To == "" {
 			c := it.chat()
 			found[c.ID] = c
 		}

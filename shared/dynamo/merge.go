@@ -2,6 +2,7 @@ package dynamo
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -99,7 +100,7 @@ func (s *Store) place(ctx context.Context, c chat.Chat, now time.Time) (chat.Pla
 		}
 	}
 	found, err := s.Message(ctx, c.ID, m.Key)
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrUnreadable) { // what else the rules look at is on the Chat
 		return chat.Placed{}, err
 	}
 	if found != nil {
@@ -134,7 +135,8 @@ func (s *Store) unreadKeys(ctx context.Context, c chat.Chat) (map[chat.Mark]chat
 	return keys, nil
 }
 
-// aliasesOf are those of the addresses that lead to the Chat as aliases. The Chat's own address leads on by itself.
+// aliasesOf are those of the addresses that lead to the Chat as aliases. The Chat's own address leads on by itself. One that
+// can't be read is left as it is: a merged Chat is followed.
 func (s *Store) aliasesOf(ctx context.Context, chatID string, addresses []string) ([]string, error) {
 	var keys []Item
 	for _, a := range slices.Compact(slices.Sorted(slices.Values(addresses))) {
@@ -151,11 +153,7 @@ func (s *Store) aliasesOf(ctx context.Context, chatID string, addresses []string
 	}
 	var found []string
 	for _, item := range items {
-		it, err := unmarshal[chatItem](item)
-		if err != nil {
-			return nil, err
-		}
-		if it.To == chatID {
+		if it, ok := readable(ctx, item, unmarshal[chatItem]); ok && it.To == chatID {
 			found = append(found, it.PK[len(chatPrefix):])
 		}
 	}

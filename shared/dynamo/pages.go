@@ -3,6 +3,7 @@ package dynamo
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"math"
 	"slices"
@@ -79,6 +80,9 @@ func (s *Store) standing(ctx context.Context, parts []string, k chat.Key) (*chat
 	}
 	for _, id := range parts {
 		m, err := s.Message(ctx, id, k)
+		if errors.Is(err, ErrUnreadable) {
+			continue
+		}
 		if err != nil || m != nil {
 			return m, err
 		}
@@ -110,13 +114,9 @@ func (s *Store) secondsOf(ctx context.Context, chatID string, from *chat.Message
 		}
 		var last time.Time
 		for _, item := range out.Items {
-			it, err := unmarshal[messageItem](item)
-			if err != nil {
-				return nil, err
-			}
-			m, err := it.message()
-			if err != nil {
-				return nil, err
+			m, ok := readable(ctx, item, readMessage)
+			if !ok {
+				continue
 			}
 			last = m.Key.Time()
 			found = append(found, m)
@@ -250,17 +250,13 @@ func (s *Store) eventsOf(ctx context.Context, chatID string, after EventPlace, n
 			return nil, outcome("read history", err)
 		}
 		for _, item := range out.Items {
-			it, err := unmarshal[historyItem](item)
-			if err != nil {
-				return nil, err
+			e, ok := readable(ctx, item, readEvent)
+			if !ok {
+				continue
 			}
-			e, err := it.event()
-			if err != nil {
-				return nil, err
-			}
-			at = min(at, it.At)
+			at = min(at, millis(e.At))
 			if shown || after.At == 0 || at <= after.At {
-				found = append(found, placedEvent{EventOf{chatID, e}, it.SK[len(historyPrefix):], at})
+				found = append(found, placedEvent{EventOf{chatID, e}, text(item["sk"])[len(historyPrefix):], at})
 			}
 		}
 		if out.LastEvaluatedKey == nil || len(found) >= n {

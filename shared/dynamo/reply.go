@@ -44,16 +44,28 @@ func (s *Store) Reply(ctx context.Context, chatID, person string, once *Once, no
 	var tried *chat.Message
 	for n := range attempts {
 		r, err := s.scene(ctx, chatID, []string{person}, once)
+		if err == nil && r.once != nil && now.Unix() < r.once.Expires {
+			if tried != nil && tried.Key == keyOf(r.once.Message) {
+				return *tried, nil
+			}
+			return s.remembered(ctx, chatID, *once, *r.once)
+		}
+		var stored *chat.Message
+		if err == nil && tried != nil {
+			stored, err = s.Message(ctx, chatID, tried.Key)
+		}
+		if tried != nil && Again(err) { // it may be stored: that it can't be read now is not the answer
+			if pause := Pause(ctx, n, err); pause != nil {
+				return chat.Message{}, fmt.Errorf("%w (%w)", err, pause)
+			}
+			last = err
+			continue
+		}
 		if err != nil {
 			return chat.Message{}, err
 		}
-		if r.once != nil && now.Unix() < r.once.Expires {
-			return s.remembered(ctx, chatID, *once, *r.once)
-		}
-		if tried != nil {
-			if m, err := s.Message(ctx, chatID, tried.Key); m != nil || err != nil {
-				return *tried, err
-			}
+		if stored != nil {
+			return *tried, nil
 		}
 		m, err := decide(r.chat, r.cast[person])
 		if err != nil {

@@ -166,9 +166,8 @@ func (s *Store) changedSince(ctx context.Context, t time.Time) (map[string]strin
 	in.ExpressionAttributeValues[":since"] = str(sortable(t))
 	changed := map[string]string{}
 	err := s.each(ctx, in, func(item Item) error {
-		it, err := unmarshal[personItem](item)
-		changed[it.SK] = it.ChangedAt
-		return err
+		changed[text(item["sk"])] = text(item["changedAt"])
+		return nil
 	})
 	return changed, err
 }

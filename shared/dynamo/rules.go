@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 
 	"chatkeeper/shared/assign"
@@ -21,7 +24,7 @@ type InForce struct {
 	Settings team.Settings
 
 	Saved  int64 // the newest version; greater than Version if it can't be loaded
-	Broken error // why it can't be loaded: assign.Problems, or that its item is missing
+	Broken error // why it can't be loaded: assign.Problems, or that its item is missing or can't be read
 
 	revision int64
 }
@@ -92,9 +95,9 @@ func only(items []Item) Item {
 
 // pointedTo is what the pointer's item says is in force; from memory, if that is what was loaded last.
 func (s *Store) pointedTo(ctx context.Context, item Item) (InForce, error) {
-	now, err := unmarshal[pointer](item)
-	if err != nil {
-		return InForce{}, err
+	now, ok := readable(ctx, item, unmarshal[pointer])
+	if !ok {
+		return s.newest(ctx)
 	}
 	s.mu.Lock()
 	cached := s.rules
@@ -112,6 +115,22 @@ func (s *Store) pointedTo(ctx context.Context, item Item) (InForce, error) {
 	return fresh, nil
 }
 
+// newest is what is in force while the pointer can't be read: the newest version that was saved. It is read each time,
+// because nothing tells whether it still holds.
+func (s *Store) newest(ctx context.Context) (InForce, error) {
+	in := under(s.partition(s.team, rulesPK), versionPrefix)
+	in.ScanIndexForward, in.Limit = aws.Bool(false), aws.Int32(1)
+	out, err := s.db.Query(ctx, in)
+	if err != nil {
+		return InForce{}, outcome("read versions of the rules", err)
+	}
+	var now pointer
+	for _, item := range out.Items {
+		now.Version, _ = strconv.ParseInt(strings.TrimPrefix(text(item["sk"]), versionPrefix), 10, 64)
+	}
+	return s.load(ctx, now)
+}
+
 // load reads what the pointer points to. Settings are read after the pointer, so they are at least as new: a save in
 // between raises the revision, and the next routing reads again.
 func (s *Store) load(ctx context.Context, now pointer) (InForce, error) {
@@ -122,7 +141,7 @@ func (s *Store) load(ctx context.Context, now pointer) (InForce, error) {
 	}
 	for v := now.Version; v > 0; v-- {
 		doc, err := s.RulesVersion(ctx, v)
-		if err != nil && !errors.Is(err, ErrNoVersion) {
+		if err != nil && !errors.Is(err, ErrNoVersion) && !errors.Is(err, ErrUnreadable) {
 			return f, err
 		}
 		if err == nil {
@@ -189,13 +208,21 @@ type setting struct {
 	Holidays map[string][]team.Span `dynamodbav:"holidays,omitempty"`
 }
 
+func readSetting(item Item) (setting, error) {
+	it, err := unmarshal[setting](item)
+	if err == nil && len(it.SK) < len(teamPrefix) {
+		err = fmt.Errorf("setting %q is of no kind: %w", it.SK, ErrUnreadable)
+	}
+	return it, err
+}
+
 // Settings reads teams, departments, numbers and calendars, strongly consistent.
 func (s *Store) Settings(ctx context.Context) (team.Settings, error) {
 	var all team.Settings
 	err := s.each(ctx, s.partition(s.team, settingsPK), func(item Item) error {
-		it, err := unmarshal[setting](item)
-		if err != nil {
-			return err
+		it, ok := readable(ctx, item, readSetting)
+		if !ok {
+			return nil
 		}
 		switch id := it.SK[2:]; it.SK[:2] {
 		case teamPrefix:

@@ -58,8 +58,9 @@ type Store struct {
 	chats string
 	team  string
 
-	mu    sync.Mutex
-	rules *InForce // of the newest pointer seen
+	mu      sync.Mutex
+	rules   *InForce        // of the newest pointer seen
+	numbers map[string]bool // business numbers that are noted
 
 	roster Roster
 
@@ -68,7 +69,7 @@ type Store struct {
 
 // New returns a Store over two existing tables.
 func New(db *dynamodb.Client, chatsTable, teamTable string) *Store {
-	return &Store{db: db, chats: chatsTable, team: teamTable}
+	return &Store{db: db, chats: chatsTable, team: teamTable, numbers: map[string]bool{}}
 }
 
 // Warm opens the connection to DynamoDB, so that the first message does not pay for it. It reads one key that does not

@@ -99,7 +99,7 @@ func (s *Store) OpenWaiting(ctx context.Context, round Round, settled time.Time,
 	for _, id := range slices.Compact(ids) {
 		keys = append(keys, key(chatPK(id), selfSK))
 	}
-	items, err := s.getMany(ctx, keys)
+	items, err := s.getMany(ctx, keys, false)
 	if err != nil {
 		return nil, round, err
 	}
@@ -126,7 +126,7 @@ func (s *Store) withEntries(ctx context.Context, chats []WaitingChat) error {
 			keys = append(keys, key(waitingPK(pool), waitingSK(c.Priority, c.WaitingSince, c.ID)))
 		}
 	}
-	items, err := s.getMany(ctx, keys)
+	items, err := s.getMany(ctx, keys, false)
 	if err != nil {
 		return err
 	}
@@ -149,11 +149,11 @@ func (s *Store) withEntries(ctx context.Context, chats []WaitingChat) error {
 	return nil
 }
 
-// getMany reads any number of items, a hundred at a time, eventually consistent.
-func (s *Store) getMany(ctx context.Context, keys []Item) ([]Item, error) {
+// getMany reads any number of items, a hundred at a time.
+func (s *Store) getMany(ctx context.Context, keys []Item, strong bool) ([]Item, error) {
 	var all []Item
-	for part := range slices.Chunk(keys, 100) {
-		items, err := s.getAll(ctx, part, false)
+	for part := range slices.Chunk(keys, maxBatch) {
+		items, err := s.getAll(ctx, part, strong)
 		if err != nil {
 			return nil, err
 		}

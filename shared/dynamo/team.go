@@ -13,13 +13,14 @@ import (
 	"chatkeeper/shared/team"
 )
 
-// People reads everybody, strongly consistent. The assigner, which asks for every Chat, asks Roster.
+// People reads everybody who can be read, strongly consistent. The assigner, which asks for every Chat, asks Roster.
 func (s *Store) People(ctx context.Context) ([]team.Person, error) {
 	var people []team.Person
 	err := s.each(ctx, s.partition(s.team, peoplePK), func(item Item) error {
-		it, err := unmarshal[personItem](item)
-		people = append(people, it.person())
-		return err
+		if p, ok := readable(ctx, item, readPerson); ok {
+			people = append(people, p)
+		}
+		return nil
 	})
 	return people, err
 }
@@ -30,11 +31,10 @@ func (s *Store) Person(ctx context.Context, id string) (*team.Person, error) {
 	if err != nil || item == nil {
 		return nil, err
 	}
-	it, err := unmarshal[personItem](item)
+	p, err := readPerson(item)
 	if err != nil {
 		return nil, err
 	}
-	p := it.person()
 	return &p, nil
 }
 

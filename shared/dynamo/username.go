@@ -57,7 +57,7 @@ func (s *Store) named(ctx context.Context, chatID, was string, a chat.Arrival) e
 }
 
 // ChatsNamed reads the Chats whose customer has the username now, by the addresses of that name, strongly consistent.
-// At most 100 addresses.
+// A request reads 100 addresses.
 func (s *Store) ChatsNamed(ctx context.Context, username string, addresses []string) ([]chat.Chat, error) {
 	if len(addresses) == 0 {
 		return nil, nil
@@ -66,17 +66,15 @@ func (s *Store) ChatsNamed(ctx context.Context, username string, addresses []str
 	for _, a := range addresses {
 		keys = append(keys, key(usernamePK(a), selfSK))
 	}
-	items, err := s.getAll(ctx, keys, true)
+	items, err := s.getMany(ctx, keys, true)
 	if err != nil {
 		return nil, err
 	}
 	var ids []string
 	for _, item := range items {
-		it, err := unmarshal[usernameItem](item)
-		if err != nil {
-			return nil, err
+		if it, ok := readable(ctx, item, unmarshal[usernameItem]); ok {
+			ids = append(ids, it.To)
 		}
-		ids = append(ids, it.To)
 	}
 	chats, err := s.ChatsAt(ctx, ids)
 	return slices.DeleteFunc(chats, func(c chat.Chat) bool { return !strings.EqualFold(c.Customer.Username, username) }), err

@@ -92,10 +92,15 @@ type Review struct {
 	After   string // empty at the beginning
 }
 
-// Listed reads the token under which the pool is listed, strongly consistent; empty if it is not.
+// Listed reads the token under which the pool is listed, strongly consistent; empty if it is not, or if its line can't be
+// read: then it stays listed until it is listed anew.
 func (s *Store) Listed(ctx context.Context, pool string) (token string, err error) {
 	item, err := s.get(ctx, s.chats, directoryPK, pool, true)
-	return text(item["tk"]), err
+	if err != nil || item == nil {
+		return "", err
+	}
+	it, _ := readable(ctx, item, unmarshal[listing])
+	return it.Token, nil
 }
 
 // Review reads how far the review of a pool has come, strongly consistent. That of a pool that is not listed, and one

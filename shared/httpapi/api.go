@@ -88,7 +88,7 @@ func (a *API) Handle(routes Routes) func(context.Context, events.APIGatewayV2HTT
 		began := time.Now()
 		id := event.RequestContext.RequestID
 		r, response, err := a.answer(ctx, routes, event)
-		out := a.render(ctx, r, event, response, err)
+		out, err := a.render(ctx, r, event, response, err)
 		log := cmp.Or(a.Log, slog.Default()).With("requestId", id, "route", event.RouteKey, "status", out.StatusCode)
 		if r != nil {
 			log = log.With("personId", r.Person.ID)
@@ -182,8 +182,9 @@ func checkPath(parameters map[string]string) error {
 	return nil
 }
 
-// render makes the answer that goes out. Its headers are the same for success and failure.
-func (a *API) render(ctx context.Context, r *Request, event events.APIGatewayV2HTTPRequest, response *Response, err error) events.APIGatewayV2HTTPResponse {
+// render makes the answer that goes out, and returns the failure that it shows, if it is one: err, or one that was found
+// here. Headers are the same for success and failure.
+func (a *API) render(ctx context.Context, r *Request, event events.APIGatewayV2HTTPRequest, response *Response, err error) (events.APIGatewayV2HTTPResponse, error) {
 	out := events.APIGatewayV2HTTPResponse{StatusCode: http.StatusOK, Headers: map[string]string{
 		"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "X-Request-Id": event.RequestContext.RequestID}}
 	if err == nil && response == nil {
@@ -191,11 +192,11 @@ func (a *API) render(ctx context.Context, r *Request, event events.APIGatewayV2H
 	}
 	if err == nil {
 		if err = out2xx(&out, r, event, response); err == nil {
-			return out
+			return out, nil
 		}
 	}
 	a.problem(ctx, &out, r, err)
-	return out
+	return out, err
 }
 
 func out2xx(out *events.APIGatewayV2HTTPResponse, r *Request, event events.APIGatewayV2HTTPRequest, response *Response) error {

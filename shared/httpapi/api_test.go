@@ -101,17 +101,17 @@ func TestEveryCodeHasItsStatus(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	for code, status := range map[chat.Code]int{
-		"bad_request": 400, "unauthenticated": 401, "unknown_person": 403, "inactive": 403, "not_admin": 403, "not_assignee": 403,
+		"bad_request": 400, "unauthenticated": 401, "unknown_person": 403, "inactive": 403, "not_assignee": 403,
 		"admin_not_assignee": 403, "no_such_chat": 404, "no_such_person": 404, "no_such_team": 404, "no_such_route": 404,
-		"chat_closed": 409, "chat_merged": 409, "new_message": 409, "last_admin": 409, "stale": 412, "too_large": 413,
-		"invalid": 422, "cannot_own": 422, "window_closed": 422, "idempotency_key_reused": 422, "slow_down": 429, "try_again": 503,
+		"chat_closed": 409, "chat_merged": 409, "new_message": 409, "stale": 412, "too_large": 413,
+		"invalid": 422, "cannot_own": 422, "window_closed": 422, "idempotency_key_reused": 422, "try_again": 503,
 	} {
 		out := b.send(b.event("dan"), fails(fmt.Errorf("doing it: %w", &chat.Error{Code: code, Detail: "Because."})))
 		p := problemOf(t, out)
 		if out.StatusCode != status || p.Code != code || p.Detail != "Because." {
 			t.Errorf("%s: %d %s", code, out.StatusCode, out.Body)
 		}
-		if again := out.Headers["Retry-After"] != ""; again != (status == 429 || status == 503) {
+		if again := out.Headers["Retry-After"] != ""; again != (status == 503) {
 			t.Errorf("%s: Retry-After is %q", code, out.Headers["Retry-After"])
 		}
 		if ask := out.Headers["WWW-Authenticate"] != ""; ask != (status == 401) {
@@ -124,20 +124,26 @@ func TestWhatIsOurFaultTellsNothing(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	secret := "table chats-4711 says AccessDenied"
-	for name, handle := range map[string]httpapi.Handler{
-		"an error":        fails(errors.New(secret)),
-		"a panic":         func(context.Context, *httpapi.Request) (*httpapi.Response, error) { panic(secret) },
-		"an unknown code": fails(&chat.Error{Code: "made_up", Detail: secret}),
-		"no answer":       fails(nil),
-		"no JSON":         answers(func() {}),
+	for name, test := range map[string]struct {
+		handle httpapi.Handler
+		logged string
+	}{
+		"an error":        {fails(errors.New(secret)), secret},
+		"a panic":         {func(context.Context, *httpapi.Request) (*httpapi.Response, error) { panic(secret) }, secret},
+		"an unknown code": {fails(&chat.Error{Code: "made_up", Detail: secret}), secret},
+		"no answer":       {fails(nil), "answered nothing"},
+		"no JSON":         {answers(func() {}), "unsupported type"},
 	} {
-		out := b.send(b.event("dan"), handle)
+		b.log.Reset()
+		out := b.send(b.event("dan"), test.handle)
 		if p := problemOf(t, out); out.StatusCode != 500 || p.Code != "internal" || strings.Contains(out.Body, "4711") {
 			t.Errorf("%s: %d %s", name, out.StatusCode, out.Body)
 		}
-	}
-	if !strings.Contains(b.log.String(), "4711") || !strings.Contains(b.log.String(), `"personId":"dan"`) || !strings.Contains(b.log.String(), `"requestId":"request-1"`) {
-		t.Errorf("the log does not say what it was: %s", b.log)
+		var line struct{ Msg, Error, PersonID, RequestID string }
+		if err := json.Unmarshal(b.log.Bytes(), &line); err != nil || line.Msg != "request failed" || !strings.Contains(line.Error, test.logged) ||
+			line.PersonID != "dan" || line.RequestID != "request-1" {
+			t.Errorf("%s: the log does not say what it was: %s", name, b.log)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -49,34 +50,49 @@ type NameBook struct {
 
 	mu    sync.Mutex
 	names Names
-	read  time.Time
+	read  time.Time // when names were read
+	tried time.Time // when they were read, or could not be
 }
 
 const (
 	maxNameAge = time.Minute
-	// An id that is not in the book makes it read again, but not more often than this: it may belong to nobody.
+	// An id that is not in the book makes it read again, but not more often than this: it may belong to nobody. Nor is a
+	// table that does not answer asked more often.
 	minNameAge = 5 * time.Second
 )
 
 // NewNameBook returns a book that reads when it is first asked.
 func NewNameBook(source NameSource) *NameBook { return &NameBook{source: source} }
 
-// Names returns all names, and reads again if one of the people is missing. On an error it returns the names it had.
-func (b *NameBook) Names(ctx context.Context, people ...string) (Names, error) {
+// Names returns all names, and reads again if one of the people is missing. It has no error to return, because names are
+// only for show: a write that is stored must not be answered as a failure for the lack of them. When they can't be read,
+// the log says so, the answer is the names that were read before, and ids are shown in place of the others.
+func (b *NameBook) Names(ctx context.Context, people ...string) Names {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	age := time.Since(b.read)
 	missing := slices.ContainsFunc(people, func(id string) bool { return id != "" && b.names.People[id] == "" })
-	if !b.read.IsZero() && (age < minNameAge || age < maxNameAge && !missing) {
-		return b.names, nil
+	stale := time.Since(b.read) >= maxNameAge || missing
+	if !stale || !b.tried.IsZero() && time.Since(b.tried) < minNameAge {
+		return b.names
 	}
+	fresh, err := b.fresh(ctx)
+	b.tried = time.Now()
+	if err != nil {
+		slog.WarnContext(ctx, "names not read", "error", err)
+		return b.names
+	}
+	b.names, b.read = fresh, b.tried
+	return fresh
+}
+
+func (b *NameBook) fresh(ctx context.Context) (Names, error) {
 	all, err := b.source.People(ctx)
 	if err != nil {
-		return b.names, err
+		return Names{}, err
 	}
 	settings, err := b.source.Settings(ctx)
 	if err != nil {
-		return b.names, err
+		return Names{}, err
 	}
 	fresh := Names{People: map[string]string{}, Numbers: map[string]string{}}
 	for _, p := range all {
@@ -85,6 +101,5 @@ func (b *NameBook) Names(ctx context.Context, people ...string) (Names, error) {
 	for _, n := range settings.Numbers {
 		fresh.Numbers[n.ID] = or(n.Display, n.ID)
 	}
-	b.names, b.read = fresh, time.Now()
 	return fresh, nil
 }

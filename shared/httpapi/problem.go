@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"net/http"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -21,7 +20,6 @@ var statuses = map[chat.Code]struct {
 	chat.Unauthenticated: {http.StatusUnauthorized, "Not signed in"},
 	chat.UnknownPerson:   {http.StatusForbidden, "Nobody here has this account"},
 	chat.Inactive:        {http.StatusForbidden, "Deactivated or without a role"},
-	chat.NotAdmin:        {http.StatusForbidden, "Only Admins may"},
 	chat.NotAssignee:     {http.StatusForbidden, "Only the Assignee may"},
 	chat.AdminNotOwner:   {http.StatusForbidden, "Only the Assignee may; an Admin can become it"},
 	chat.NoSuchChat:      {http.StatusNotFound, "No such Chat"},
@@ -31,14 +29,12 @@ var statuses = map[chat.Code]struct {
 	chat.ChatClosed:      {http.StatusConflict, "The Chat is closed"},
 	chat.ChatMerged:      {http.StatusConflict, "The Chat was merged into another"},
 	chat.NewMessage:      {http.StatusConflict, "The customer has written meanwhile"},
-	chat.LastAdmin:       {http.StatusConflict, "The last Admin stays one"},
 	chat.Stale:           {http.StatusPreconditionFailed, "The Chat has changed meanwhile"},
 	chat.TooLarge:        {http.StatusRequestEntityTooLarge, "Too large"},
 	chat.Invalid:         {http.StatusUnprocessableEntity, "Not valid"},
 	chat.CannotOwn:       {http.StatusUnprocessableEntity, "This person can't own a Chat"},
 	chat.WindowClosed:    {http.StatusUnprocessableEntity, "More than 24 hours since the customer wrote"},
 	chat.KeyReused:       {http.StatusUnprocessableEntity, "The Idempotency-Key was used for another body"},
-	chat.SlowDown:        {http.StatusTooManyRequests, "Too many requests"},
 	chat.TryAgain:        {http.StatusServiceUnavailable, "Try again"},
 }
 
@@ -107,7 +103,7 @@ func (a *API) problem(ctx context.Context, out *events.APIGatewayV2HTTPResponse,
 	switch p.Status {
 	case http.StatusUnauthorized:
 		out.Headers["WWW-Authenticate"] = challenge(err)
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+	case http.StatusServiceUnavailable:
 		out.Headers["Retry-After"] = retryAfter
 	}
 	body, err := json.Marshal(p)
@@ -117,8 +113,7 @@ func (a *API) problem(ctx context.Context, out *events.APIGatewayV2HTTPResponse,
 	out.Body = string(body)
 }
 
-// tell adds who the Assignee is, or how the Chat is now. Names that can't be read are left out: the failure is answered
-// all the same.
+// tell adds who the Assignee is, or how the Chat is now.
 func (a *API) tell(ctx context.Context, p *Problem, r *Request, e *chat.Error) {
 	if e.Assignee == "" && e.Chat == nil || r == nil {
 		return
@@ -127,10 +122,7 @@ func (a *API) tell(ctx context.Context, p *Problem, r *Request, e *chat.Error) {
 	if e.Chat != nil {
 		ids = append(ids, e.Chat.Owner)
 	}
-	names, err := a.Names.Names(ctx, ids...)
-	if err != nil {
-		slog.Warn("names not read", "requestId", r.ID, "error", err)
-	}
+	names := a.Names.Names(ctx, ids...)
 	p.Assignee = names.named(e.Assignee)
 	if e.Chat != nil {
 		shown := ShowChat(*e.Chat, r.Person, names, r.Now)

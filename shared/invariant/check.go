@@ -22,6 +22,8 @@ type Snapshot struct {
 	Events   []Event
 	Entries  []chat.Entry
 	People   []team.Person
+
+	Unreadable []string // keys of rows that are not what their place says
 }
 
 // Alias leads from an identity to a Chat; from a user id that was renamed to the place of the new one, where there may be no
@@ -45,14 +47,14 @@ type Event struct {
 
 // Breach is one promise that does not hold, with the ids of what is involved. It carries no customer data.
 type Breach struct {
-	Invariant string // such as "I2"
+	Invariant string // such as "I2"; "row" for a row that can't be read
 	IDs       []string
 	Says      string
 }
 
 func (b Breach) String() string { return fmt.Sprintf("%s %v: %s", b.Invariant, b.IDs, b.Says) }
 
-// Check reports every breach of I1 to I5, I7 and I8. I6 takes two snapshots: see [Order].
+// Check reports every breach of I1 to I5, I7 and I8, and every row that can't be read. I6 takes two snapshots: see [Order].
 func Check(s Snapshot) []Breach {
 	c := checker{Snapshot: s,
 		chats: map[string]chat.Chat{}, events: map[string][]chat.Event{}, entries: map[string][]chat.Entry{}}
@@ -67,6 +69,9 @@ func Check(s Snapshot) []Breach {
 	}
 	for _, v := range s.Entries {
 		c.entries[v.Chat] = append(c.entries[v.Chat], v)
+	}
+	for _, key := range s.Unreadable {
+		c.breach("row", []string{key}, "can't be read")
 	}
 	c.history()
 	c.loads()
