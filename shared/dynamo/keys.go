@@ -25,7 +25,7 @@ import (
 //	delivery status of a message of ours  C#chat         D#mark                           Chat and the message's WhatsApp id, hashed
 //	Key of a message without a true time  K#address        0                                hash(number, the message's WhatsApp id)
 //	waiting entry                         W#pool         priority#since#chat              pool, in the order of service
-//	directory of pools with waiting Chats WP             pool                             all of them, for somebody who comes online
+//	directory of pools with waiting Chats WP             pool                             all of them, when somebody comes online or rules are saved; one by its assigner
 //	timer of a step                       T#shard        due#step#chat#epoch#routed       those that are due, each shard in order
 //	set aside for people to look at       Q#             time#chat                        all of them
 //	where the sweeper's round stands      SW             0                                every sweep
