@@ -1,11 +1,9 @@
 package infra_test
 
 import (
-	"go/ast"
-	"go/token"
+	"maps"
 	"os"
 	"path"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,129 +12,113 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// noticed are the lines of level ERROR that no filter of the log looks for, and how somebody hears of them.
-var noticed = map[string]string{
-	"record failed":               "the queue or the stream brings the record again, and in the end has a dead letter",
-	"signals not sent":            "the stream brings the batch again, and in the end has a dead letter",
-	"timer failed":                "the sweep fails",
-	"request failed":              "the answer is 5xx",
-	"delivery not stored":         "the answer is 5xx",
-	"keys of the issuer not read": "the answer is 5xx",
-	"keys of the issuer not read again; the old ones go on": "nothing fails until a token has a new key, and then the answer is 5xx",
-	"too many chats are one customer's":                     "the message is stored, in the Chat of its own user id",
+// The alarms of template.yaml are those that README says what to do about; what they count is counted; and the log lines
+// that are counted are written, by the function whose log it is or by a package that functions share.
+func TestAlarms(t *testing.T) {
+	t.Parallel()
+	var template struct {
+		Resources map[string]struct {
+			Type       string    `yaml:"Type"`
+			Properties yaml.Node `yaml:"Properties"`
+		} `yaml:"Resources"`
+	}
+	if err := yaml.Unmarshal(read(t, "../template.yaml"), &template); err != nil {
+		t.Fatal(err)
+	}
+	var alarms []string
+	counted := map[string]bool{} // metrics
+	wanted := map[string]string{}
+	for id, resource := range template.Resources {
+		switch resource.Type {
+		case "AWS::CloudWatch::Alarm":
+			var alarm struct {
+				Namespace  string `yaml:"Namespace"`
+				MetricName string `yaml:"MetricName"`
+			}
+			decode(t, id, resource.Properties, &alarm)
+			alarms = append(alarms, strings.TrimSuffix(id, "Alarm"))
+			if alarm.Namespace == "Chatkeeper" {
+				wanted[id] = alarm.MetricName
+			}
+		case "AWS::Logs::MetricFilter":
+			var filter struct {
+				LogGroup string `yaml:"LogGroupName"`
+				Pattern  string `yaml:"FilterPattern"`
+				Metrics  []struct {
+					Name string `yaml:"MetricName"`
+				} `yaml:"MetricTransformations"`
+			}
+			decode(t, id, resource.Properties, &filter)
+			for _, m := range filter.Metrics {
+				counted[m.Name] = true
+			}
+			written := logged(t, strings.ToLower(strings.TrimSuffix(filter.LogGroup, "Logs")))
+			messages := regexp.MustCompile(`\$\.message = "([^"]+)"`).FindAllStringSubmatch(filter.Pattern, -1)
+			if len(messages) == 0 {
+				t.Errorf("%s counts no messages: %s", id, filter.Pattern)
+			}
+			for _, m := range messages {
+				if !slices.ContainsFunc(slices.Collect(maps.Keys(written)), func(message string) bool {
+					found, err := path.Match(m[1], message)
+					return err == nil && found
+				}) {
+					t.Errorf("%s counts %q, which %s never says", id, m[1], filter.LogGroup)
+				}
+			}
+		}
+	}
+	for id, metric := range wanted {
+		if !counted[metric] {
+			t.Errorf("%s waits for the metric %s, which no filter counts", id, metric)
+		}
+	}
+	var told []string
+	_, table, _ := strings.Cut(string(read(t, "../README.md")), "| alarm | what it means | what to do |\n|---|---|---|\n")
+	for line := range strings.Lines(table) {
+		row, isRow := strings.CutPrefix(line, "| ")
+		if !isRow {
+			break
+		}
+		names, _, _ := strings.Cut(row, " |")
+		told = append(told, strings.Split(names, ", ")...)
+	}
+	slices.Sort(alarms)
+	slices.Sort(told)
+	if len(alarms) == 0 || !slices.Equal(alarms, told) {
+		t.Errorf("template.yaml has the alarms %v, README explains %v", alarms, told)
+	}
 }
 
-// Every line of level ERROR that a function can write raises an alarm: a filter of the function's own log looks for its
-// message and counts it into a metric with an alarm, or something else is noticed.
-func TestEveryErrorRaisesAnAlarm(t *testing.T) {
-	t.Parallel()
-	filters := alarmingFilters(t)
-	folders, err := filepath.Glob("../functions/*")
-	if err != nil || len(folders) < 8 {
-		t.Fatal(folders, err)
-	}
-	used := map[string]bool{}
-	for _, folder := range folders {
-		function := filepath.Base(folder)
-		messages := map[string]bool{}
-		errorMessages(t, folder, map[string]bool{}, messages)
-		for message := range messages {
-			if noticed[message] != "" {
-				used[message] = true
+// logged are the messages of the log lines that a function writes, those of shared packages included.
+func logged(t *testing.T, function string) map[string]bool {
+	t.Helper()
+	call := regexp.MustCompile(`\b(?:Info|Warn|Error)(?:Context)?\((?:ctx, )?"([^"]+)"`)
+	messages := map[string]bool{}
+	for _, top := range []string{"../functions/" + function, "../shared"} {
+		for _, f := range readTree(t, top) {
+			if strings.HasSuffix(f.path, "_test.go") {
 				continue
 			}
-			if !slices.ContainsFunc(filters[function], func(pattern string) bool {
-				found, err := path.Match(pattern, message)
-				return err == nil && found
-			}) {
-				t.Errorf("%s may write %q, and no alarm hears of it", function, message)
+			for _, m := range call.FindAllStringSubmatch(string(f.source), -1) {
+				messages[m[1]] = true
 			}
 		}
-		if function != "webhook" && !messages["row not readable"] { // the webhook reads no table
-			t.Errorf("%s is not seen to report rows that can't be read", function)
-		}
 	}
-	for message := range noticed {
-		if !used[message] {
-			t.Errorf("no function writes %q", message)
-		}
+	return messages
+}
+
+func decode(t *testing.T, id string, properties yaml.Node, into any) {
+	t.Helper()
+	if err := properties.Decode(into); err != nil {
+		t.Fatalf("%s: %v", id, err)
 	}
 }
 
-// alarmingFilters are the messages that the filters of each function's log look for, where an alarm watches the metric.
-func alarmingFilters(t *testing.T) map[string][]string {
+func read(t *testing.T, name string) []byte {
 	t.Helper()
-	text, err := os.ReadFile("../template.yaml")
+	text, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var template struct {
-		Resources map[string]struct {
-			Type       string `yaml:"Type"`
-			Properties struct {
-				LogGroupName          yaml.Node `yaml:"LogGroupName"`
-				FilterPattern         string    `yaml:"FilterPattern"`
-				MetricName            string    `yaml:"MetricName"`
-				AlarmActions          []any     `yaml:"AlarmActions"`
-				MetricTransformations []struct {
-					MetricName string `yaml:"MetricName"`
-				} `yaml:"MetricTransformations"`
-			} `yaml:"Properties"`
-		} `yaml:"Resources"`
-	}
-	if err := yaml.Unmarshal(text, &template); err != nil {
-		t.Fatal(err)
-	}
-	watched := map[string]bool{}
-	for _, r := range template.Resources {
-		if r.Type == "AWS::CloudWatch::Alarm" && len(r.Properties.AlarmActions) > 0 {
-			watched[r.Properties.MetricName] = true
-		}
-	}
-	message := regexp.MustCompile(`\$\.message = "([^"]*)"`)
-	filters := map[string][]string{}
-	for _, r := range template.Resources {
-		if r.Type != "AWS::Logs::MetricFilter" || !watched[r.Properties.MetricTransformations[0].MetricName] {
-			continue
-		}
-		function := strings.ToLower(strings.TrimSuffix(r.Properties.LogGroupName.Value, "Logs"))
-		for _, found := range message.FindAllStringSubmatch(r.Properties.FilterPattern, -1) {
-			filters[function] = append(filters[function], found[1])
-		}
-	}
-	return filters
-}
-
-// errorMessages adds the messages of level ERROR that a folder's code can write, with those of the packages of shared that it
-// imports.
-func errorMessages(t *testing.T, folder string, seen, messages map[string]bool) {
-	t.Helper()
-	if seen[folder] {
-		return
-	}
-	seen[folder] = true
-	for _, f := range parsed(t, folder+"/*.go") {
-		for _, imported := range f.syntax.Imports {
-			if name, ok := strings.CutPrefix(text(t, imported.Path), module+"/shared/"); ok {
-				errorMessages(t, "../shared/"+name, seen, messages)
-			}
-		}
-		ast.Inspect(f.syntax, func(n ast.Node) bool {
-			call, ok := n.(*ast.CallExpr)
-			if !ok {
-				return true
-			}
-			method, ok := call.Fun.(*ast.SelectorExpr)
-			if !ok || method.Sel.Name != "Error" && method.Sel.Name != "ErrorContext" {
-				return true
-			}
-			for _, arg := range call.Args[:min(2, len(call.Args))] {
-				if literal, ok := arg.(*ast.BasicLit); ok && literal.Kind == token.STRING {
-					messages[text(t, literal)] = true
-					break
-				}
-			}
-			return true
-		})
-	}
+	return text
 }

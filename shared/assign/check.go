@@ -10,7 +10,7 @@ import (
 )
 
 // Check holds the rules against the business as it is: its teams, departments, business numbers, calendars and people.
-// Errors are names of things that do not exist, in rules that are enabled: such a document should not be saved. Warnings
+// Errors are names of things that do not exist, and of calendars in a zone that does not, in rules that are enabled: such a document should not be saved. Warnings
 // are what an Admin should know: pools nobody is in, rules that are never reached, whatever is wrong in a disabled rule.
 // Both are in the order of the document.
 func (r *Rules) Check(known team.Settings, people []team.Person) (errors, warnings []Problem) {
@@ -78,8 +78,11 @@ func (c *checker) condition(when *condition, at string) {
 			}
 		}
 	case fieldHours:
-		if !slices.ContainsFunc(c.known.Calendars, func(k team.Calendar) bool { return k.ID == when.calendar }) {
+		i := slices.IndexFunc(c.known.Calendars, func(k team.Calendar) bool { return k.ID == when.calendar })
+		if i < 0 {
 			c.wrong(at+"/calendar", "there is no calendar %q", when.calendar)
+		} else if _, err := c.known.Calendars[i].Location(); err != nil {
+			c.wrong(at+"/calendar", "the time zone of calendar %q is not known", when.calendar)
 		}
 	}
 }

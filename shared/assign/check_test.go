@@ -42,6 +42,7 @@ func TestCheck(t *testing.T) {
 			`/rules/0/when/all/1/not/in/1: no department "legal"`, ""},
 		{"an unknown number", when(`{"any": [{"field": "businessNumber", "in": ["7"]}]}`), `/rules/0/when/any/0/in/0: no business number "7"`, ""},
 		{"an unknown calendar", when(`{"field": "hours", "calendar": "night", "is": "inside"}`), `/rules/0/when/calendar: no calendar "night"`, ""},
+		{"a calendar in an unknown zone", when(`{"field": "hours", "calendar": "lost", "is": "inside"}`), `/rules/0/when/calendar: time zone of calendar "lost"`, ""},
 		{"a later step and the previous Assignee", strings.Replace(steps(`, "after": "5m"`), `"enabled"`, `"previousAssignee": {"prefer": true}, "enabled"`, 1), "", ""},
 		{"a step that adds nobody", strings.Replace(document(), `{"team": "arabic", "strategy": "round_robin"}`,
 			`{"team": "arabic", "strategy": "round_robin"}, {"team": "arabic", "strategy": "least_loaded", "after": "5m"}`, 1), "", `/rules/0/to/1: step 0 has opened the same pool`},

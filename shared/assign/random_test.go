@@ -18,7 +18,7 @@ var seed = team.Settings{
 		{ID: "sales", Numbers: []string{"100000000000002"}, ReplyIDs: []string{"buy"}, AdSources: []string{"ad-1"}},
 	},
 	Numbers:   []team.Number{{ID: "100000000000001"}, {ID: "100000000000002"}},
-	Calendars: []team.Calendar{{ID: "office", Zone: "UTC"}, {ID: "ramadan", Zone: "Asia/Dubai"}},
+	Calendars: []team.Calendar{{ID: "office", Zone: "UTC"}, {ID: "ramadan", Zone: "Asia/Dubai"}, {ID: "lost", Zone: "Mars/Olympus"}},
 }
 
 // values are what random rules ask for and random inputs have, so that they meet often.

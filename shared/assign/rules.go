@@ -191,7 +191,7 @@ func (r *Rules) Steps(ruleID string) []Step {
 }
 
 // Hours asks the calendars that the rules name whether now lies inside, for Input.Hours. Calendars that are not there,
-// or whose zone the system does not know, are left out: Check has warned of the former.
+// or whose zone does not exist, are left out: Check tells of both, and the store logs the latter whenever it loads them.
 func (r *Rules) Hours(calendars []team.Calendar, now time.Time) map[string]bool {
 	if len(r.index.calendars) == 0 {
 		return nil

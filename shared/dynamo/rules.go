@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -138,6 +139,13 @@ func (s *Store) load(ctx context.Context, now pointer) (InForce, error) {
 	var err error
 	if f.Settings, err = s.Settings(ctx); err != nil {
 		return f, err
+	}
+	// A zone that can't be loaded stops nothing but the questions about its hours. The message of the log line is what the alarm
+	// in template.yaml looks for.
+	for _, c := range f.Settings.Calendars {
+		if _, err := c.Location(); err != nil {
+			slog.ErrorContext(ctx, "zone not loadable", "calendar", c.ID, "error", err)
+		}
 	}
 	for v := now.Version; v > 0; v-- {
 		doc, err := s.RulesVersion(ctx, v)

@@ -3,6 +3,7 @@ package team
 import (
 	"fmt"
 	"time"
+	_ "time/tzdata" // an image to run functions in need not have zone files
 )
 
 // Calendar is a week of opening hours in one time zone, with days that differ.
@@ -19,11 +20,23 @@ type Span struct {
 	From, To int
 }
 
-// Inside reports whether the moment lies in the calendar's hours. It fails only for a zone that the system does not know.
-func (c Calendar) Inside(at time.Time) (bool, error) {
+// Location is the calendar's time zone. It fails for a name that the IANA database does not have, the empty one included.
+func (c Calendar) Location() (*time.Location, error) {
+	if c.Zone == "" || c.Zone == "Local" { // which time.LoadLocation takes for UTC, and for the zone of the machine
+		return nil, fmt.Errorf("calendar %s: %q is not a time zone", c.ID, c.Zone)
+	}
 	zone, err := time.LoadLocation(c.Zone)
 	if err != nil {
-		return false, fmt.Errorf("calendar %s: %w", c.ID, err)
+		return nil, fmt.Errorf("calendar %s: %w", c.ID, err)
+	}
+	return zone, nil
+}
+
+// Inside reports whether the moment lies in the calendar's hours. It fails as Location does.
+func (c Calendar) Inside(at time.Time) (bool, error) {
+	zone, err := c.Location()
+	if err != nil {
+		return false, err
 	}
 	local := at.In(zone)
 	spans, special := c.Holidays[local.Format(time.DateOnly)]
