@@ -23,8 +23,8 @@ var noticed = map[string]string{
 	"delivery not stored":         "the answer is 5xx",
 	"keys of the issuer not read": "the answer is 5xx",
 	"keys of the issuer not read again; the old ones go on": "nothing fails until a token has a new key, and then the answer is 5xx",
-	"zone not loadable":                                     "the assigner loads the same rules, and a filter of its log looks for it",
-	"too many chats are one customer's":                     "the message is stored, in the Chat of its own user id",
+	"zone not loadable":                 "the assigner loads the same rules, and a filter of its log looks for it",
+	"too many chats are one customer's": "the message is stored, in the Chat of its own user id",
 }
 
 // Every line of level ERROR that a function can write raises an alarm: a filter of the function's own log looks for its
