@@ -29,7 +29,7 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	dynamoDB, elasticMQ := os.Getenv(servers.TestDynamoDBVariable), os.Getenv(servers.TestElasticMQVariable)
+	dynamoDB, elasticMQ := os.Getenv(servers.DynamoDBVariable), os.Getenv(servers.TestElasticMQVariable)
 	if cmp.Or(dynamoDB, elasticMQ) == "" {
 		return errors.New("it needs running servers: make costs")
 	}

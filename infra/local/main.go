@@ -20,6 +20,7 @@ import (
 	"chatkeeper/infra/local/phone"
 	"chatkeeper/infra/local/running"
 	"chatkeeper/infra/local/seed"
+	"chatkeeper/infra/local/servers"
 	"chatkeeper/infra/local/stack"
 	"chatkeeper/infra/local/template"
 	"chatkeeper/shared/chat"
@@ -30,7 +31,11 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends everything at once
-	if err := run(ctx); err != nil && ctx.Err() == nil {
+	err := run(ctx)
+	for errors.Is(err, errForgotten) && ctx.Err() == nil {
+		err = run(ctx)
+	}
+	if err != nil && ctx.Err() == nil {
 		fmt.Fprintf(os.Stderr, "chatkeeper does not start: %v\n", err)
 		os.Exit(1)
 	}
@@ -62,7 +67,12 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s, err := stack.Start(ctx, stack.Options{Folder: settings.Folder, Name: running.Name,
+	if settings.Named != "" {
+		if err := servers.AwaitNamed(ctx, settings.Named); err != nil {
+			return err
+		}
+	}
+	s, err := stack.Start(ctx, stack.Options{Folder: settings.Folder, DynamoDB: settings.Named,
 		Parameters: map[string]string{"Issuer": settings.IssuerURL(), "Audience": template.LocalAudience},
 		Ports:      stack.Ports{API: settings.API, DynamoDB: settings.DynamoDB, ElasticMQ: settings.ElasticMQ}})
 	if err != nil {
@@ -75,10 +85,17 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	page := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: phone.New(phone.Options{
+	place := running.Place{Folder: s.Folder().Path, ID: s.Folder().ID(), Name: s.Name(), URL: s.URL, IssuerURL: settings.IssuerURL(),
+		Page: "http://" + whatsApp.Addr().String(), DynamoDB: s.DynamoDBEndpoint, ElasticMQ: s.ElasticMQEndpoint}
+	withdraw, err := running.Publish(place)
+	if err != nil {
+		return err
+	}
+	defer withdraw()
+	page := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: running.Handler(place, phone.New(phone.Options{
 		Store: store, Secret: chat.Secret(s.Environment("AssignerFunction")["IDENTITY_KEY"]),
 		WebhookURL: s.URL + "/webhooks/whatsapp", AppSecret: s.Environment("WebhookFunction")["APP_SECRET"], Log: slog.Default(),
-	})}
+	}))}
 	defer page.Close()
 	go page.Serve(whatsApp)
 	tokens := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: issuer.New(issuer.Options{
@@ -91,11 +108,23 @@ func run(ctx context.Context) error {
 	if seeded {
 		data += ", filled with the seed data"
 	}
-	fmt.Fprintf(os.Stderr, banner, time.Since(began).Seconds(), settings.WhatsApp, settings.API, settings.OIDC, s.DynamoDBEndpoint, s.ElasticMQEndpoint, data)
-	<-ctx.Done()
-	fmt.Fprintln(os.Stderr, "\nChatkeeper ends.")
-	return nil
+	dynamoDB := s.DynamoDBEndpoint + " (Dynoxide)"
+	if settings.Named != "" {
+		dynamoDB = s.DynamoDBEndpoint + ", as " + servers.DynamoDBVariable + " says: tables " + s.Name() + "-…"
+	}
+	fmt.Fprintf(os.Stderr, banner, time.Since(began).Seconds(), settings.WhatsApp, settings.API, settings.OIDC, dynamoDB, s.ElasticMQEndpoint, data)
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(os.Stderr, "\nChatkeeper ends.")
+		return nil
+	case <-s.Forgotten():
+		return errForgotten
+	}
 }
+
+// errForgotten: the DynamoDB that the environment names has lost the tables, and with them the worth of all that the
+// functions have in memory. Everything is started again.
+var errForgotten = errors.New("the tables are gone")
 
 const banner = `
 Chatkeeper is up after %.1f s.
@@ -104,7 +133,7 @@ Chatkeeper is up after %.1f s.
   API             http://localhost:%d      WhatsApp posts to /webhooks/whatsapp
                                              (app secret local-app-secret, verify token local-verify-token)
   Issuer          http://localhost:%d      make token PERSON=alex prints a bearer token
-  DynamoDB Local  %s
+  DynamoDB        %s
   ElasticMQ       %s
   Data            %s (make reset removes it)
 

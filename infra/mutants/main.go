@@ -60,7 +60,7 @@ type test struct {
 }
 
 func run(only, among *regexp.Regexp, list bool) error {
-	target := os.Getenv(servers.TestDynamoDBVariable)
+	target := os.Getenv(servers.DynamoDBVariable)
 	if target == "" {
 		return errors.New("run it beside servers: go run ./infra/local/withservers -- go run ./infra/mutants")
 	}
@@ -285,7 +285,7 @@ func together(tests []test, p *proxy, target string) (failed, output string) {
 	defer cancel()
 	command := exec.CommandContext(ctx, tests[0].binary, "-test.run", "^("+strings.Join(names, "|")+")$", "-test.failfast")
 	command.Dir = tests[0].folder
-	command.Env = append(os.Environ(), servers.TestDynamoDBVariable+"="+endpoint)
+	command.Env = append(os.Environ(), servers.DynamoDBVariable+"="+endpoint)
 	out, err := command.CombinedOutput()
 	switch found := failure.FindSubmatch(out); {
 	case err == nil:

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"chatkeeper/infra/local/running"
+	"chatkeeper/infra/local/folder"
 	"chatkeeper/infra/local/seed"
 	"chatkeeper/infra/local/servers"
 	"chatkeeper/infra/local/servers/serverstest"
@@ -54,7 +54,7 @@ func TestKillEverything(t *testing.T) {
 	now := run()
 	t.Cleanup(func() { _ = now.Process.Kill(); _ = now.Wait() })
 	w := &world{T: t, patience: patience, Stack: &stack.Stack{URL: "http://127.0.0.1:" + ports["API"]}, secret: chat.Secret("local-IdentityKey"),
-		store: dynamo.New(servers.DynamoDB("http://127.0.0.1:"+ports["DYNAMODB"]), running.Name+"-ChatsTable", running.Name+"-TeamTable")}
+		store: dynamo.New(servers.DynamoDB("http://127.0.0.1:"+ports["DYNAMODB"]), folder.Name+"-ChatsTable", folder.Name+"-TeamTable")}
 	killing := func() error {
 		if err := now.Process.Kill(); err != nil {
 			return err

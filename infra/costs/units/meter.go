@@ -9,8 +9,9 @@
 //   - An index costs a unit for each started KB of an entry that comes, goes or changes, and so two for one that moves.
 //     AWS states no double price for indexes in transactions.
 //   - A read costs half a unit for each started 4 KB, a strong one a whole unit; a query by the sum of what it reads, a batch
-//     item by item, what is not there as something small. Here DynamoDB Local's figures are right, and taken; but it
-//     counts nothing for what a batch does not find, and for a query that finds nothing.
+//     item by item, what is not there as something small. For single reads and queries the local server's figures are
+//     right, and taken, but for a query that finds nothing, where DynamoDB Local counts nothing. A batch is counted here:
+//     DynamoDB Local counts nothing for what it does not find, and Dynoxide does.
 //   - A request to SQS costs one for each started 64 KB of messages.
 //
 // Refusals by a broken request (400 without a condition) are free on AWS and not counted.
@@ -76,7 +77,7 @@ type Meter struct {
 	unread []error
 }
 
-// New returns a Meter. The client asks the same DynamoDB Local, uncounted, for items before and after a write.
+// New returns a Meter. The client asks the same DynamoDB, uncounted, for items before and after a write.
 func New(db *dynamodb.Client) *Meter {
 	return &Meter{db: db, schemas: map[string]schema{}, counts: map[Call]Count{}}
 }
@@ -140,8 +141,13 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		if res, answer, err = send(body); err == nil {
 			count, err = queueCount(body, answer)
 		}
-	case slices.Contains([]string{"GetItem", "Query", "BatchGetItem"}, operation):
+	case slices.Contains([]string{"GetItem", "Query"}, operation):
 		res, count, err = t.read(body, send)
+	case operation == "BatchGetItem":
+		var answer []byte
+		if res, answer, err = send(body); err == nil && res.StatusCode == http.StatusOK {
+			count, err = batchCount(body, answer)
+		}
 	case slices.Contains([]string{"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"}, operation):
 		res, count, err = t.write(req.Context(), operation, body, send)
 	default:
@@ -204,56 +210,54 @@ func (t transport) read(body []byte, send sender) (*http.Response, Count, error)
 	if err != nil || res.StatusCode != http.StatusOK {
 		return res, Count{}, err
 	}
-	var out struct{ ConsumedCapacity json.RawMessage }
+	var out struct {
+		ConsumedCapacity struct{ CapacityUnits float64 }
+	}
 	if err := json.Unmarshal(answer, &out); err != nil {
 		return res, Count{}, err
 	}
-	type consumed struct{ CapacityUnits float64 }
-	var one consumed
-	if json.Unmarshal(out.ConsumedCapacity, &one) == nil {
-		least := 0.5
-		if string(in["ConsistentRead"]) == "true" {
-			least = 1
-		}
-		return res, Count{Reads: max(one.CapacityUnits, least)}, nil
+	least := 0.5
+	if string(in["ConsistentRead"]) == "true" {
+		least = 1
 	}
-	var many []consumed // a batch: one for each table
-	if err := json.Unmarshal(out.ConsumedCapacity, &many); err != nil {
-		return res, Count{}, err
-	}
-	count := Count{}
-	for _, c := range many {
-		count.Reads += c.CapacityUnits
-	}
-	missing, err := notThere(body, answer)
-	count.Reads += missing
-	return res, count, err
+	return res, Count{Reads: max(out.ConsumedCapacity.CapacityUnits, least)}, nil
 }
 
-// notThere is what a batch costs for items that are not there; DynamoDB Local leaves it out.
-func notThere(body, answer []byte) (float64, error) {
+// batchCount is what a batch of reads costs, item by item.
+func batchCount(body, answer []byte) (Count, error) {
 	var in struct {
 		RequestItems map[string]struct {
-			Keys           []json.RawMessage
-			ConsistentRead bool
+			Keys                 []json.RawMessage
+			ConsistentRead       bool
+			ProjectionExpression string
 		}
 	}
-	var out struct{ Responses map[string][]json.RawMessage }
+	var out struct{ Responses map[string][]wire }
 	if err := json.Unmarshal(body, &in); err != nil {
-		return 0, err
+		return Count{}, err
 	}
 	if err := json.Unmarshal(answer, &out); err != nil {
-		return 0, err
+		return Count{}, err
 	}
-	n := 0.0
+	var count Count
 	for table, asked := range in.RequestItems {
-		each := 0.5
+		if asked.ProjectionExpression != "" {
+			return Count{}, fmt.Errorf("a batch of parts of items, which has no rule here")
+		}
+		each, found := 0.5, out.Responses[table]
 		if asked.ConsistentRead {
 			each = 1
 		}
-		n += each * float64(len(asked.Keys)-len(out.Responses[table]))
+		for _, w := range found {
+			item, err := w.item()
+			if err != nil {
+				return Count{}, err
+			}
+			count.Reads += each * float64(started(Size(item), 4096))
+		}
+		count.Reads += each * float64(len(asked.Keys)-len(found))
 	}
-	return n, nil
+	return count, nil
 }
 
 // operation is one write of a request.

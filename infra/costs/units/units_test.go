@@ -35,8 +35,8 @@ func TestSize(t *testing.T) {
 	}
 }
 
-// What each kind of request costs by AWS's published rules. Where AWS's rules and DynamoDB Local's figures agree, the
-// figure that DynamoDB Local gives is held against it too.
+// What each kind of request costs by AWS's published rules. Where AWS's rules and the local servers' figures agree, the
+// figure that the server gives is held against it too.
 func TestEveryRequestByThePublishedRules(t *testing.T) {
 	t.Parallel()
 	ctx, db := t.Context(), serverstest.DynamoDB(t)
@@ -45,7 +45,7 @@ func TestEveryRequestByThePublishedRules(t *testing.T) {
 	m := New(db)
 	var changes []Change
 	m.Changed = func(c Change) { changes = append(changes, c) }
-	local := 0.0 // what DynamoDB Local says
+	local := 0.0 // what the local server says
 	counted := dynamodb.New(db.Options(), func(o *dynamodb.Options) {
 		o.HTTPClient = &http.Client{Transport: m.By("test", http.DefaultTransport)}
 	})
@@ -114,7 +114,7 @@ func TestEveryRequestByThePublishedRules(t *testing.T) {
 		reads   float64
 		changes int
 		refused bool
-		ofLocal bool // DynamoDB Local says the same
+		ofLocal bool // the local server says the same
 	}{
 		{"a put of 1,024 bytes", put(chats, with("a", 1024), nil), 1, 0, 1, false, true},
 		{"a put of 1,025 bytes", put(chats, with("b", 1025), nil), 2, 0, 1, false, true},
@@ -176,7 +176,7 @@ func TestEveryRequestByThePublishedRules(t *testing.T) {
 			t.Errorf("%s: %+v and %d changes; want %v write units, %v read units, %d changes", c.what, sum, len(changes), c.writes, c.reads, c.changes)
 		}
 		if c.ofLocal && local != c.writes {
-			t.Errorf("%s: DynamoDB Local says %v, and AWS's rule %v", c.what, local, c.writes)
+			t.Errorf("%s: the local server says %v, and AWS's rule %v", c.what, local, c.writes)
 		}
 	}
 }

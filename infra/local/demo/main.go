@@ -83,7 +83,7 @@ func options(ctx context.Context) (morning.Options, error) {
 		return morning.Options{}, err
 	}
 	o := morning.Options{Store: s.Store, Secret: s.Secret, SQS: s.SQS}
-	o.Line = customer.Line{URL: s.URL + "/webhooks/whatsapp", AppSecret: appSecret, Client: &http.Client{Timeout: time.Minute}}
+	o.Line = customer.Line{URL: s.Place.URL + "/webhooks/whatsapp", AppSecret: appSecret, Client: &http.Client{Timeout: time.Minute}}
 	t, err := template.Load("template.yaml", nil)
 	if err != nil {
 		return o, err

@@ -18,11 +18,6 @@ type message struct {
 func (m message) id() string    { return *m.MessageId }
 func (m message) group() string { return m.Attributes["MessageGroupId"] }
 
-func (m message) receives() int {
-	n, _ := strconv.Atoi(m.Attributes["ApproximateReceiveCount"])
-	return n
-}
-
 // bySending orders messages as they were sent. Sequence numbers begin again when ElasticMQ restarts, so time comes first.
 func bySending(a, b message) int {
 	for _, attribute := range []string{"SentTimestamp", "SequenceNumber"} {
@@ -77,13 +72,12 @@ func (g *groups) take(messages []message, now time.Time) (run, back []message) {
 }
 
 // release ends a batch of which some messages failed. What came for its groups meanwhile runs next, and stays busy; if
-// the group failed it is given back to come after the failed message. At most limit messages run next. maxReceive is the
-// number of receives after which the queue drops a message, 0 for never; such a message is not waited for.
-func (g *groups) release(batch []message, failed map[string]bool, limit, maxReceive int, now time.Time) (next, back []message) {
+// the group failed it is given back to come after the failed message. At most limit messages run next.
+func (g *groups) release(batch []message, failed map[string]bool, limit int, now time.Time) (next, back []message) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, m := range batch {
-		if _, known := g.failed[m.group()]; failed[m.id()] && !known && (maxReceive == 0 || m.receives() < maxReceive) {
+		if _, known := g.failed[m.group()]; failed[m.id()] && !known {
 			g.failed[m.group()] = m
 		}
 	}

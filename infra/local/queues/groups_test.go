@@ -13,10 +13,10 @@ import (
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// m is the nth message of its group: m("a2"), hidden for a minute and received once.
+// m is the nth message of its group: m("a2"), hidden for a minute.
 func m(name string) message {
 	return message{types.Message{MessageId: aws.String(name), Attributes: map[string]string{
-		"MessageGroupId": name[:1], "SentTimestamp": "1000", "SequenceNumber": name[1:], "ApproximateReceiveCount": "1",
+		"MessageGroupId": name[:1], "SentTimestamp": "1000", "SequenceNumber": name[1:],
 	}}, noon.Add(time.Minute)}
 }
 
@@ -53,14 +53,14 @@ func TestWhatComesForABusyGroupRunsAfterIt(t *testing.T) {
 	expect(t, "back", back, "")
 	run, _ = g.take(ms("a2"), noon)
 	expect(t, "run", run, "")
-	next, back := g.release(ms("a1 b1"), nil, 10, 0, noon)
+	next, back := g.release(ms("a1 b1"), nil, 10, noon)
 	expect(t, "next", next, "a2 a3")
 	expect(t, "back", back, "")
 	run, _ = g.take(ms("a4"), noon) // still busy, with a2 and a3
 	expect(t, "run", run, "")
-	next, _ = g.release(ms("a2 a3"), nil, 10, 0, noon)
+	next, _ = g.release(ms("a2 a3"), nil, 10, noon)
 	expect(t, "next", next, "a4")
-	next, _ = g.release(ms("a4"), nil, 10, 0, noon)
+	next, _ = g.release(ms("a4"), nil, 10, noon)
 	expect(t, "next", next, "")
 	run, _ = g.take(ms("a5"), noon)
 	expect(t, "run", run, "a5")
@@ -71,7 +71,7 @@ func TestNothingOvertakesAFailedMessage(t *testing.T) {
 	var g groups
 	g.take(ms("a1"), noon)
 	g.take(ms("a2"), noon) // waits for a1
-	next, back := g.release(ms("a1"), map[string]bool{"a1": true}, 10, 10, noon)
+	next, back := g.release(ms("a1"), map[string]bool{"a1": true}, 10, noon)
 	expect(t, "next", next, "")
 	expect(t, "back", back, "a2")
 	run, back := g.take(ms("a2 b1"), noon)
@@ -87,14 +87,8 @@ func TestAFailedMessageIsNotWaitedForForever(t *testing.T) {
 
 	var past groups // its time is over; somebody else took it
 	past.take(ms("a1"), noon)
-	past.release(ms("a1"), failed, 10, 10, noon)
+	past.release(ms("a1"), failed, 10, noon)
 	run, _ := past.take(ms("a2"), noon.Add(2*time.Minute))
-	expect(t, "run", run, "a2")
-
-	var dead groups // it was its last receive, and it goes to the dead-letter queue
-	dead.take(ms("a1"), noon)
-	dead.release(ms("a1"), failed, 10, 1, noon)
-	run, _ = dead.take(ms("a2"), noon)
 	expect(t, "run", run, "a2")
 }
 
@@ -103,7 +97,7 @@ func TestAnExpiredMessageIsLeftToTheQueue(t *testing.T) {
 	var g groups
 	g.take(ms("a1"), noon)
 	g.take(ms("a2"), noon)
-	next, back := g.release(ms("a1"), nil, 10, 0, noon.Add(2*time.Minute))
+	next, back := g.release(ms("a1"), nil, 10, noon.Add(2*time.Minute))
 	expect(t, "next", next, "")
 	expect(t, "back", back, "")
 }
@@ -143,7 +137,7 @@ func TestGroupsHold(t *testing.T) {
 			for _, m := range batch {
 				failed[m.id()] = rapid.Bool().Draw(t, "fails")
 			}
-			next, _ := g.release(batch, failed, limit, 3, noon)
+			next, _ := g.release(batch, failed, limit, noon)
 			start(next)
 		}
 		for range rapid.IntRange(1, 30).Draw(t, "steps") {

@@ -1,8 +1,10 @@
 // Package queues feeds functions from SQS queues as Lambda's event source mappings do.
 //
 // A batch is what one receive gives. A message is deleted when the function has done it; one that failed is left alone,
-// so that the visibility the queue or the function itself gave it decides when it comes again, and the queue moves it to
-// its dead-letter queue when it has come too often.
+// so that the visibility the queue or the function itself gave it decides when it comes again. One that the function has
+// had as often as the redrive policy says is moved to the dead-letter queue when it comes again. SQS would do that itself;
+// ElasticMQ's queues have no redrive policy here, because with stored messages ElasticMQ 1.7.1 keeps a message that it
+// moved in its old queue too, and after the next start stores nothing any more.
 //
 // On a FIFO queue a group has one batch on the way at most, a failed message keeps the later ones of its group back, and
 // messages reach the function in the order they were sent. The queue sees to that by itself, but ElasticMQ forgets the
@@ -15,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -36,12 +39,13 @@ type Source struct {
 	URL, ARN     string
 	FIFO         bool
 	Visibility   time.Duration // of the queue
-	MaxReceive   int           // receives before the queue gives a message up; 0: never
+	MaxReceive   int           // tries before a message is a dead letter; 0: never
+	DeadURL      string        // of the queue for dead letters
 	BatchSize    int
 	Concurrency  int // batches at once
 	PartialBatch bool
 	Function     *lambda.Function
-	Hidden       *Hidden
+	Receipts     *Receipts
 	Log          *slog.Logger
 
 	groups   groups
@@ -54,7 +58,7 @@ const longPoll = time.Second
 
 // Run polls until ctx ends, and returns when the batches on the way are done.
 func (s *Source) Run(ctx context.Context) {
-	for _, handle := range s.Hidden.left(time.Now()) {
+	for _, handle := range s.Receipts.left(time.Now()) {
 		// One that is gone or visible already is refused; that is as good.
 		s.hide(ctx, handle, 0)
 	}
@@ -118,7 +122,7 @@ func (s *Source) receive(ctx context.Context) ([]message, error) {
 		messages = append(messages, message{m, hiddenUntil})
 	}
 	if len(messages) > 0 {
-		s.remember(s.Hidden.add(messages))
+		s.remember(s.Receipts.received(messages))
 	}
 	return messages, nil
 }
@@ -128,12 +132,12 @@ func (s *Source) receive(ctx context.Context) ([]message, error) {
 func (s *Source) serve(ctx context.Context, messages []message) {
 	ctx = context.WithoutCancel(ctx)
 	for len(messages) > 0 {
-		failed := s.invoke(ctx, messages)
-		if s.FIFO {
-			failed = s.withLaterOnes(messages, failed)
+		given, failed := s.bury(ctx, messages)
+		if len(given) > 0 {
+			maps.Copy(failed, s.invoke(ctx, given))
 		}
 		var done []message
-		for _, m := range messages {
+		for _, m := range given {
 			if !failed[m.id()] {
 				done = append(done, m)
 			}
@@ -145,7 +149,7 @@ func (s *Source) serve(ctx context.Context, messages []message) {
 			return
 		}
 		var back []message
-		messages, back = s.groups.release(messages, failed, s.BatchSize, s.MaxReceive, time.Now())
+		messages, back = s.groups.release(messages, failed, s.BatchSize, time.Now())
 		s.giveBack(ctx, back)
 	}
 }
@@ -172,17 +176,19 @@ func (s *Source) hide(ctx context.Context, handle string, d time.Duration) error
 
 func (s *Source) remember(err error) {
 	if err != nil {
-		s.Log.Warn("messages on the way are not remembered; after a kill they come late", "queue", s.ARN, "error", err)
+		s.Log.Warn("messages on the way are not remembered; after a kill they come late, or once more than they may", "queue", s.ARN, "error", err)
 	}
 }
 
-// invoke returns the ids of the messages that failed.
+// invoke gives the messages to the function and returns the ids of those that failed, on a FIFO queue with the later ones
+// of their groups.
 func (s *Source) invoke(ctx context.Context, messages []message) map[string]bool {
+	s.remember(s.Receipts.tried(messages))
 	all := map[string]bool{}
 	event := events.SQSEvent{}
 	for _, m := range messages {
 		all[m.id()] = true
-		event.Records = append(event.Records, record(m.Message, s.ARN))
+		event.Records = append(event.Records, record(m.Message, s.ARN, s.Receipts.tries(m)))
 	}
 	payload, err := json.Marshal(event)
 	if err != nil {
@@ -190,10 +196,12 @@ func (s *Source) invoke(ctx context.Context, messages []message) map[string]bool
 		return all
 	}
 	answer, err := s.Function.Invoke(ctx, payload)
+	if errors.Is(err, lambda.ErrClosed) {
+		s.remember(s.Receipts.notTried(messages))
+		return all
+	}
 	if err != nil {
-		if !errors.Is(err, lambda.ErrClosed) {
-			s.Log.Warn("batch failed", "function", s.Function.Name(), "queue", s.ARN, "messages", len(messages), "error", err)
-		}
+		s.Log.Warn("batch failed", "function", s.Function.Name(), "queue", s.ARN, "messages", len(messages), "error", err)
 		return all
 	}
 	if !s.PartialBatch {
@@ -211,6 +219,9 @@ func (s *Source) invoke(ctx context.Context, messages []message) map[string]bool
 	}
 	if len(failed) > 0 {
 		s.Log.Info("messages failed", "function", s.Function.Name(), "queue", s.ARN, "failed", len(failed), "of", len(messages))
+	}
+	if s.FIFO {
+		return s.withLaterOnes(messages, failed)
 	}
 	return failed
 }
@@ -273,14 +284,27 @@ func (s *Source) delete(ctx context.Context, messages []message) error {
 	if err != nil {
 		return err
 	}
-	s.remember(s.Hidden.remove(messages))
+	refused := map[string]bool{}
+	for _, f := range deleted.Failed {
+		refused[aws.ToString(f.Id)] = true
+	}
+	var gone []message
+	for i, m := range messages {
+		if !refused[strconv.Itoa(i)] {
+			gone = append(gone, m)
+		}
+	}
+	s.remember(s.Receipts.forget(gone))
 	if n := len(deleted.Failed); n > 0 {
 		return fmt.Errorf("%d of %d were refused: %s", n, len(messages), aws.ToString(deleted.Failed[0].Message))
 	}
 	return nil
 }
 
-func record(m types.Message, arn string) events.SQSMessage {
+// record is a message as the function gets it for the nth time.
+func record(m types.Message, arn string, n int) events.SQSMessage {
+	system := maps.Clone(m.Attributes)
+	system["ApproximateReceiveCount"] = strconv.Itoa(n)
 	attributes := map[string]events.SQSMessageAttribute{}
 	for name, a := range m.MessageAttributes {
 		attributes[name] = events.SQSMessageAttribute{
@@ -291,7 +315,7 @@ func record(m types.Message, arn string) events.SQSMessage {
 	return events.SQSMessage{
 		MessageId: *m.MessageId, ReceiptHandle: aws.ToString(m.ReceiptHandle),
 		Body: aws.ToString(m.Body), Md5OfBody: aws.ToString(m.MD5OfBody), Md5OfMessageAttributes: aws.ToString(m.MD5OfMessageAttributes),
-		Attributes: m.Attributes, MessageAttributes: attributes,
+		Attributes: system, MessageAttributes: attributes,
 		EventSourceARN: arn, EventSource: "aws:sqs", AWSRegion: servers.Region,
 	}
 }

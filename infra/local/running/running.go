@@ -1,31 +1,38 @@
 // Package running is the stack that `make run` has started, for the commands beside it: where it listens, what its
 // tables and queues are called.
+//
+// A command finds the stack by its data folder, never by its ports: the stack writes down there where it listens, and says
+// the same to whoever asks at its phone page (Handler). Only if both agree do they speak of one stack. So a command of one
+// checkout can't reach the stack of another by mistake.
 package running
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"chatkeeper/infra/local/folder"
 	"chatkeeper/infra/local/servers"
+	"chatkeeper/infra/local/statefile"
 	"chatkeeper/infra/local/template"
 	"chatkeeper/shared/chat"
 	"chatkeeper/shared/dynamo"
 )
 
-// Name begins the names of the tables and queues of `make run`.
-const Name = "chatkeeper"
-
 // Settings are what may be changed about `make run`, each by an environment variable.
 type Settings struct {
 	Folder    string // CHATKEEPER_DATA: where the data is
+	Named     string // CHATKEEPER_DYNAMODB: address of the DynamoDB that has the tables; empty: a Dynoxide of the stack's own
 	API       int    // CHATKEEPER_API_PORT
 	WhatsApp  int    // CHATKEEPER_WHATSAPP_PORT: the phone page
 	OIDC      int    // CHATKEEPER_OIDC_PORT: the issuer of tokens
@@ -39,7 +46,10 @@ func ReadSettings() (Settings, error) {
 	if folder := os.Getenv("CHATKEEPER_DATA"); folder != "" {
 		s.Folder = folder
 	}
+	var err error
+	s.Named, err = servers.NamedDynamoDB()
 	return s, errors.Join(
+		err,
 		readPort("CHATKEEPER_API_PORT", &s.API),
 		readPort("CHATKEEPER_WHATSAPP_PORT", &s.WhatsApp),
 		readPort("CHATKEEPER_OIDC_PORT", &s.OIDC),
@@ -64,10 +74,88 @@ func readPort(variable string, to *int) error {
 	return nil
 }
 
+// Place is where a stack is.
+type Place struct {
+	Folder    string `json:"folder"`    // of its data, as package folder spells it
+	ID        string `json:"id"`        // of the folder
+	Name      string `json:"name"`      // begins the names of the tables and queues
+	URL       string `json:"url"`       // of the API
+	IssuerURL string `json:"issuerUrl"` // as its tokens spell it
+	Page      string `json:"page"`      // the phone page
+	DynamoDB  string `json:"dynamoDB"`
+	ElasticMQ string `json:"elasticMQ"`
+}
+
+const (
+	placeFile = "running.json" // in the data folder, while the stack runs
+	placePath = "/stack"       // of the phone page
+)
+
+// Publish writes the place into its data folder, for Find; withdraw takes it away.
+func Publish(p Place) (withdraw func(), err error) {
+	file := filepath.Join(p.Folder, placeFile)
+	if err := statefile.Save(file, p); err != nil {
+		return nil, fmt.Errorf("write down where the stack is: %w", err)
+	}
+	return func() { os.Remove(file) }, nil
+}
+
+// Handler tells the place to Find, and passes every other request on to the page.
+func Handler(p Place, page http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", page)
+	mux.HandleFunc("GET "+placePath, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(p)
+	})
+	return mux
+}
+
+// find returns the place of the stack whose data is in the folder of the settings. There being none is an error that says
+// what to do, and so is a stack of another folder where this one would be.
+func find(ctx context.Context, settings Settings) (Place, error) {
+	own, err := folder.Resolve(settings.Folder)
+	if err != nil {
+		return Place{}, err
+	}
+	var p Place
+	if err := statefile.Load(filepath.Join(own, placeFile), &p); err != nil {
+		return Place{}, err
+	}
+	if p.Page != "" {
+		// A stack that was killed leaves the file, and another may listen there now.
+		if there, err := ask(ctx, p.Page); err == nil && there == p && p.Folder == own {
+			return p, nil
+		}
+	}
+	if other, err := ask(ctx, "http://"+address(settings.WhatsApp)); err == nil && other.Folder != own {
+		return Place{}, fmt.Errorf("the stack at port %d has its data in %s, and this command is for the one in %s: give the command there, or start `make run` here with ports of its own", settings.WhatsApp, other.Folder, own)
+	}
+	return Place{}, fmt.Errorf("no stack runs with the data in %s: start `make run` first, in another terminal", own)
+}
+
+// ask asks the stack whose phone page is at the address for its place.
+func ask(ctx context.Context, page string) (p Place, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, page+placePath, nil)
+	if err != nil {
+		return p, err
+	}
+	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
+	if err != nil {
+		return p, err
+	}
+	defer response.Body.Close()
+	if err := json.NewDecoder(response.Body).Decode(&p); err != nil || p.Folder == "" {
+		return p, fmt.Errorf("%s is no stack's: %w", page, errors.Join(err))
+	}
+	return p, nil
+}
+
 // Stack is the running stack.
 type Stack struct {
-	Settings
-	URL      string // of the API
+	Place    Place
 	Store    *dynamo.Store
 	Secret   chat.Secret // that its customers' hashes are keyed with
 	DynamoDB *dynamodb.Client
@@ -76,27 +164,25 @@ type Stack struct {
 	template *template.Template
 }
 
-// Find finds the running stack. There being none is an error that says what to do.
+// Find finds the running stack of the data folder that the environment names. There being none is an error that says
+// what to do.
 func Find(ctx context.Context) (*Stack, error) {
 	settings, err := ReadSettings()
 	if err != nil {
 		return nil, err
 	}
-	for _, port := range []int{settings.DynamoDB, settings.ElasticMQ} {
-		conn, err := net.DialTimeout("tcp", address(port), time.Second)
-		if err != nil {
-			return nil, fmt.Errorf("nothing listens on port %d: start `make run` first, in another terminal", port)
-		}
-		conn.Close()
+	place, err := find(ctx, settings)
+	if err != nil {
+		return nil, err
 	}
-	s := &Stack{Settings: settings, URL: "http://" + address(settings.API), Secret: chat.Secret("local-IdentityKey"), // as package template makes it
-		DynamoDB: servers.DynamoDB("http://" + address(settings.DynamoDB)), SQS: servers.SQS("http://" + address(settings.ElasticMQ))}
+	s := &Stack{Place: place, Secret: chat.Secret("local-IdentityKey"), // as package template makes it
+		DynamoDB: servers.DynamoDB(place.DynamoDB), SQS: servers.SQS(place.ElasticMQ)}
 	if s.template, err = template.Load("template.yaml", nil); err != nil {
 		return nil, err
 	}
 	tables := map[string]string{}
 	for _, t := range s.template.Tables {
-		if tables[t.ID], err = t.PhysicalName(Name); err != nil {
+		if tables[t.ID], err = t.PhysicalName(place.Name); err != nil {
 			return nil, err
 		}
 	}
@@ -110,7 +196,7 @@ func (s *Stack) Queue(ctx context.Context, id string) (string, error) {
 		if q.ID != id {
 			continue
 		}
-		name, err := q.PhysicalName(Name)
+		name, err := q.PhysicalName(s.Place.Name)
 		if err != nil {
 			return "", err
 		}

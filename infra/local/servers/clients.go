@@ -10,13 +10,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 )
 
-// The environment variables that name running servers for tests, as http://host:port.
-const (
-	TestDynamoDBVariable  = "CHATKEEPER_TEST_DYNAMODB"
-	TestElasticMQVariable = "CHATKEEPER_TEST_ELASTICMQ"
-)
+// TestElasticMQVariable names a running ElasticMQ for tests, as http://host:port.
+const TestElasticMQVariable = "CHATKEEPER_TEST_ELASTICMQ"
 
-// DynamoDB returns a client for the DynamoDB Local at endpoint.
+// DynamoDB returns a client for the local DynamoDB at endpoint.
 func DynamoDB(endpoint string) *dynamodb.Client {
 	return dynamodb.NewFromConfig(clientConfig(), func(o *dynamodb.Options) {
 		o.BaseEndpoint = &endpoint
@@ -25,7 +22,7 @@ func DynamoDB(endpoint string) *dynamodb.Client {
 	})
 }
 
-// Streams returns a client for the streams of the DynamoDB Local at endpoint.
+// Streams returns a client for the streams of the local DynamoDB at endpoint.
 func Streams(endpoint string) *dynamodbstreams.Client {
 	return dynamodbstreams.NewFromConfig(clientConfig(), func(o *dynamodbstreams.Options) { o.BaseEndpoint = &endpoint })
 }

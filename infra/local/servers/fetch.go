@@ -3,6 +3,7 @@ package servers
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -24,10 +25,7 @@ type artifact struct {
 	size    string // roughly what the first fetch downloads
 }
 
-var (
-	dynamoDBArtifact  = artifact{"DynamoDB Local", "dynamodb-local", "software.amazon.dynamodb", "DynamoDBLocal", "3.1.0", "48 MB"}
-	elasticMQArtifact = artifact{"ElasticMQ", "elasticmq", "org.elasticmq", "elasticmq-server_3", "1.7.1", "43 MB"}
-)
+var elasticMQArtifact = artifact{"ElasticMQ", "elasticmq", "org.elasticmq", "elasticmq-server_3", "1.7.1", "43 MB"}
 
 // cacheFolder is where the fetched servers of all checkouts of this user lie.
 func cacheFolder() (string, error) {
@@ -38,23 +36,35 @@ func cacheFolder() (string, error) {
 	return filepath.Join(base, "chatkeeper"), nil
 }
 
-// jars returns the folder with the artifact's jars and fetches them the first time, telling progress about it.
-// A folder that exists is complete: it is filled under another name and renamed. Later calls need neither Maven nor a
-// network. Several processes may call it at once; one fetches and the others wait for it.
+// jars returns the folder with the artifact's jars and fetches them the first time, telling progress about it. Later
+// calls need neither Maven nor a network.
 func (a artifact) jars(ctx context.Context, progress io.Writer) (string, error) {
+	// One Maven at a time: its own repository folder takes no concurrent writers.
+	return once(ctx, a.folder+"-"+a.version, "fetch.lock", progress, func(work string) (string, error) {
+		return "jars", a.fetch(ctx, work, progress)
+	})
+}
+
+// once returns the folder of that name in the cache, and has it filled the first time. A folder that exists is complete:
+// fill works in a temporary one and returns the name of what is to be kept in it, which is then renamed. Several
+// processes may call it at once; one fills, and those that ask for the same lock wait for it.
+func once(ctx context.Context, name, lock string, progress io.Writer, fill func(work string) (string, error)) (string, error) {
 	cache, err := cacheFolder()
 	if err != nil {
 		return "", err
 	}
-	folder := filepath.Join(cache, a.folder+"-"+a.version)
+	folder := filepath.Join(cache, name)
 	if exists(folder) {
 		return folder, nil
 	}
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return "", err
 	}
-	// One Maven at a time: its own repository folder takes no concurrent writers.
-	unlock, err := lockfile.Wait(ctx, filepath.Join(cache, "fetch.lock"))
+	unlock, err := lockfile.Try(filepath.Join(cache, lock))
+	if errors.Is(err, lockfile.ErrLocked) {
+		fmt.Fprintf(progress, "Another process prepares %s; waiting for it.\n", name)
+		unlock, err = lockfile.Wait(ctx, filepath.Join(cache, lock))
+	}
 	if err != nil {
 		return "", err
 	}
@@ -62,16 +72,25 @@ func (a artifact) jars(ctx context.Context, progress io.Writer) (string, error) 
 	if exists(folder) {
 		return folder, nil
 	}
-	temporary, err := os.MkdirTemp(cache, a.folder+"-fetching-")
+	// Nobody else has the lock, so what is there of another try was left by a kill.
+	left, err := filepath.Glob(folder + "-making-*")
 	if err != nil {
 		return "", err
 	}
-	defer os.RemoveAll(temporary)
-	if err := a.fetch(ctx, temporary, progress); err != nil {
+	for _, l := range left {
+		os.RemoveAll(l)
+	}
+	work, err := os.MkdirTemp(cache, name+"-making-")
+	if err != nil {
 		return "", err
 	}
-	if err := os.Rename(filepath.Join(temporary, "jars"), folder); err != nil {
-		return "", fmt.Errorf("keep %s: %w", a.name, err)
+	defer os.RemoveAll(work)
+	kept, err := fill(work)
+	if err != nil {
+		return "", err
+	}
+	if err := os.Rename(filepath.Join(work, kept), folder); err != nil {
+		return "", fmt.Errorf("keep %s: %w", name, err)
 	}
 	return folder, nil
 }

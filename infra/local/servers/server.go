@@ -1,7 +1,9 @@
-// Package servers runs the two real servers of the local stack, DynamoDB Local and ElasticMQ, as child processes.
+// Package servers runs the two real servers of the local stack, Dynoxide and ElasticMQ, as child processes.
 //
-// They come from Maven by pinned version the first time and from a cache in the user's folder after that. With a data
-// folder their data survives every end, a hard kill included; without one they keep everything in memory.
+// Dynoxide is an open-source DynamoDB. It is built by cargo, and ElasticMQ fetched by Maven, by pinned version the first
+// time; both come from a cache in the user's folder after that. With a data folder their data survives every end, a hard
+// kill included; without one they keep everything in memory. Another DynamoDB is not started here: it is named by its
+// address (NamedDynamoDB).
 package servers
 
 import (
@@ -36,8 +38,8 @@ const (
 type Options struct {
 	Port     int          // 0: any free one
 	Folder   string       // where its data lies; empty: in memory
-	Progress io.Writer    // told about a first fetch; nil: os.Stderr
-	Log      *slog.Logger // told when the server died and came back; nil: slog.Default()
+	Progress io.Writer    // told about a first fetch or build; nil: os.Stderr
+	Log      *slog.Logger // told what the server warns of, and when it died and came back; nil: slog.Default()
 }
 
 // Server is a running server. One with a data folder that dies unasked is started again on the same port and data.
@@ -64,33 +66,20 @@ const (
 	stopGrace     = 5 * time.Second
 )
 
-// StartDynamoDB starts DynamoDB Local and returns when it answers.
-func StartDynamoDB(ctx context.Context, o Options) (*Server, error) {
-	jars, java, err := prepare(ctx, dynamoDBArtifact, &o)
-	if err != nil {
-		return nil, err
-	}
-	return start(ctx, "DynamoDB Local", "CHATKEEPER_DYNAMODB_PORT", "/", o, func(port int) *exec.Cmd {
-		// Telemetry would be the only call that ever leaves the laptop.
-		args := []string{"-Djava.library.path=" + jars, "-cp", filepath.Join(jars, "*"),
-			"software.amazon.dynamodb.services.local.main.ServerRunner",
-			"-sharedDb", "-disableTelemetry", "-port", strconv.Itoa(port)}
-		if o.Folder == "" {
-			args = append(args, "-inMemory")
-		} else {
-			args = append(args, "-dbPath", o.Folder)
-		}
-		return exec.Command(java, append(javaFlags, args...)...)
-	})
-}
-
 // StartElasticMQ starts ElasticMQ, which speaks SQS, and returns when it answers.
 func StartElasticMQ(ctx context.Context, o Options) (*Server, error) {
-	jars, java, err := prepare(ctx, elasticMQArtifact, &o)
+	if err := o.complete(ctx, elasticMQ); err != nil {
+		return nil, err
+	}
+	java, err := exec.LookPath("java")
+	if err != nil {
+		return nil, errors.New("no Java found: ElasticMQ runs on it. Install version 17 or newer (Debian: apt install openjdk-17-jre-headless, macOS: brew install openjdk) and start again")
+	}
+	jars, err := elasticMQArtifact.jars(ctx, o.Progress)
 	if err != nil {
 		return nil, err
 	}
-	return start(ctx, "ElasticMQ", "CHATKEEPER_ELASTICMQ_PORT", "/health", o, func(port int) *exec.Cmd {
+	return start(ctx, elasticMQ, o, func(port int) *exec.Cmd {
 		args := []string{"-cp", filepath.Join(jars, "*")}
 		for _, setting := range elasticMQSettings(port, o.Folder) {
 			args = append(args, "-D"+setting)
@@ -119,52 +108,61 @@ func elasticMQSettings(port int, folder string) []string {
 // javaFlags start quickly and keep the footprint of a test run small.
 var javaFlags = []string{"-XX:+UseSerialGC", "-Xshare:auto", "-XX:TieredStopAtLevel=1"}
 
-func prepare(ctx context.Context, a artifact, o *Options) (jars, java string, err error) {
-	java, err = exec.LookPath("java")
-	if err != nil {
-		return "", "", fmt.Errorf("no Java found: %s runs on it. Install version 17 or newer (Debian: apt install openjdk-17-jre-headless, macOS: brew install openjdk) and start again", a.name)
-	}
-	progress := o.Progress
-	if progress == nil {
-		progress = os.Stderr
-	}
-	jars, err = a.jars(ctx, progress)
-	if err != nil {
-		return "", "", err
-	}
-	if o.Folder == "" {
-		return jars, java, nil
-	}
-	if o.Folder, err = filepath.Abs(o.Folder); err != nil {
-		return "", "", err
-	}
-	return jars, java, os.MkdirAll(o.Folder, 0o755)
+// kind is what the two servers differ in.
+type kind struct {
+	name     string
+	variable string // of the port
+	health   string // path that answers when the server does
 }
 
-func start(ctx context.Context, name, variable, health string, o Options, command func(port int) *exec.Cmd) (*Server, error) {
-	logger := o.Log
-	if logger == nil {
-		logger = slog.Default()
+var (
+	dynamoDB  = kind{"Dynoxide", "CHATKEEPER_DYNAMODB_PORT", "/"}
+	elasticMQ = kind{"ElasticMQ", "CHATKEEPER_ELASTICMQ_PORT", "/health"}
+)
+
+// complete fills what was left open and makes the data folder. A busy port is an error before anything is fetched.
+func (o *Options) complete(ctx context.Context, k kind) (err error) {
+	if o.Port != 0 {
+		if _, err := choosePort(ctx, k, o.Port); err != nil {
+			return err
+		}
 	}
-	// A free port can be taken by somebody else before Java gets there; another one is tried then.
+	if o.Progress == nil {
+		o.Progress = os.Stderr
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Folder == "" {
+		return nil
+	}
+	if o.Folder, err = filepath.Abs(o.Folder); err != nil {
+		return err
+	}
+	return os.MkdirAll(o.Folder, 0o755)
+}
+
+func start(ctx context.Context, k kind, o Options, command func(port int) *exec.Cmd) (*Server, error) {
+	// A free port can be taken by somebody else before the server gets there; another one is tried then.
 	for attempt := 1; ; attempt++ {
-		port, err := choosePort(ctx, name, variable, o.Port)
+		port, err := choosePort(ctx, k, o.Port)
 		if err != nil {
 			return nil, err
 		}
 		s := &Server{
 			Endpoint: "http://127.0.0.1:" + strconv.Itoa(port),
-			name:     name, port: port, health: health, durable: o.Folder != "", log: logger,
+			name:     k.name, port: port, health: k.health, durable: o.Folder != "", log: o.Log,
 			command: func() *exec.Cmd { return command(port) },
 			gone:    make(chan struct{}),
 		}
+		s.ctx, s.cancel = context.WithCancel(context.Background())
 		process, err := s.launch(ctx)
 		if err == nil {
 			s.process = process
-			s.ctx, s.cancel = context.WithCancel(context.Background())
 			go s.supervise(process)
 			return s, nil
 		}
+		s.cancel()
 		if ctx.Err() != nil || o.Port != 0 || attempt == 3 {
 			return nil, err
 		}
@@ -175,18 +173,17 @@ func start(ctx context.Context, name, variable, health string, o Options, comman
 const portGrace = 1500 * time.Millisecond
 
 // choosePort returns the port asked for if nobody listens there, or a free one for 0.
-func choosePort(ctx context.Context, name, variable string, port int) (int, error) {
+func choosePort(ctx context.Context, k kind, port int) (int, error) {
 	for deadline := time.Now().Add(portGrace); ; {
-		// DynamoDB Local listens on all addresses, so the port must be free on all.
-		listener, err := net.Listen("tcp", ":"+strconv.Itoa(port))
+		listener, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
 		switch {
 		case err == nil:
 			defer listener.Close()
 			return listener.Addr().(*net.TCPAddr).Port, nil
 		case !errors.Is(err, syscall.EADDRINUSE):
-			return 0, fmt.Errorf("port %d for %s: %w", port, name, err)
+			return 0, fmt.Errorf("port %d for %s: %w", port, k.name, err)
 		case time.Now().After(deadline):
-			return 0, fmt.Errorf("port %d is busy, and %s needs it: end the program that listens there, or set %s to another port", port, name, variable)
+			return 0, fmt.Errorf("port %d is busy, and %s needs it: end the program that listens there, or set %s to another port", port, k.name, k.variable)
 		}
 		select {
 		case <-ctx.Done():
@@ -198,9 +195,9 @@ func choosePort(ctx context.Context, name, variable string, port int) (int, erro
 
 // launch starts the process and waits until it answers.
 func (s *Server) launch(ctx context.Context) (*child.Process, error) {
-	var said tail
+	said := &output{server: s}
 	cmd := s.command()
-	cmd.Stdout, cmd.Stderr = &said, &said
+	cmd.Stdout, cmd.Stderr = said, said
 	process, err := child.Start(cmd)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", s.name, err)
@@ -223,7 +220,7 @@ func (s *Server) launch(ctx context.Context) (*child.Process, error) {
 	return process, nil
 }
 
-// answers asks for any HTTP answer at all: DynamoDB Local has no health check and answers 400 to an unsigned request.
+// answers asks for any HTTP answer at all.
 func (s *Server) answers(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -297,30 +294,11 @@ func (s *Server) WaitUntilUp(ctx context.Context) error {
 	return nil
 }
 
+// stopping says whether the server was asked to end: what it says then is no news.
+func (s *Server) stopping() bool { return s.ctx.Err() != nil }
+
 // Stop ends the server, kindly at first. It may be called more than once.
 func (s *Server) Stop() {
 	s.cancel()
 	<-s.gone
-}
-
-// tail keeps the end of what a server said, for the one line that tells why it did not start.
-type tail struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.text = append(t.text, p...)
-	if extra := len(t.text) - 2000; extra > 0 {
-		t.text = t.text[extra:]
-	}
-	return len(p), nil
-}
-
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return strings.TrimSpace(string(t.text))
 }

@@ -1,5 +1,5 @@
-// Package stack runs everything in template.yaml on this machine: tables and queues on the real DynamoDB Local and
-// ElasticMQ, every function's real binary, its routes, queues, streams and schedules.
+// Package stack runs everything in template.yaml on this machine: tables and queues on a real DynamoDB and ElasticMQ,
+// every function's real binary, its routes, queues, streams and schedules.
 //
 // `make run` starts one on fixed ports with its data on disk. Tests start as many as they like, in memory and on free
 // ports:
@@ -10,7 +10,6 @@ package stack
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,6 +25,7 @@ import (
 	"syscall"
 	"time"
 
+	"chatkeeper/infra/local/folder"
 	"chatkeeper/infra/local/gateway"
 	"chatkeeper/infra/local/lambda"
 	"chatkeeper/infra/local/queues"
@@ -45,13 +45,15 @@ type Options struct {
 	Parameters map[string]string        // of the template, over its local and default values
 	Edit       func(*template.Template) // may change the template once it is read
 
-	Name     string // begins the names of tables and queues. Empty: "chatkeeper" with a Folder, else a random one
+	Name     string // begins the names of tables and queues. Empty: the Folder's, else a random one
 	Folder   string // data, checkpoints and logs; survives restarts and kills. Empty: nothing is kept
 	Binaries string // folder of the functions' binaries. Empty: under Folder, or in the user's cache
 
 	Ports     Ports
-	DynamoDB  string // endpoint of a running DynamoDB Local. Empty: the stack starts its own
+	DynamoDB  string // endpoint of a running DynamoDB. Empty: the stack starts a Dynoxide of its own
 	ElasticMQ string // endpoint of a running ElasticMQ. Empty: the stack starts its own
+
+	CutDynamoDB func(context.Context) error // what KillDynamoDB does to a server that is not the stack's own; may be nil
 
 	MaxConcurrency int          // instances of one function at once; 0: 4
 	Output         io.Writer    // what functions print; nil: os.Stderr
@@ -72,6 +74,7 @@ type Stack struct {
 	Template          *template.Template
 
 	options    Options
+	folder     *folder.Folder // nil: nothing is kept
 	root       string
 	output     *output
 	outputs    []*functionOutput
@@ -90,13 +93,14 @@ type Stack struct {
 	api     *http.Server
 	sources sync.WaitGroup
 	stop    context.CancelFunc // ends the sources
+	lost    chan struct{}      // closed when the tables are gone
 	closing sync.Once
 }
 
 // Start starts a stack and returns when requests, queues and streams are served. What it had started is ended when
 // something fails.
 func Start(ctx context.Context, o Options) (*Stack, error) {
-	s := &Stack{options: o, functions: map[string]*lambda.Function{}, variables: map[string]map[string]string{}}
+	s := &Stack{options: o, functions: map[string]*lambda.Function{}, variables: map[string]map[string]string{}, lost: make(chan struct{})}
 	if err := s.prepare(); err != nil {
 		return nil, err
 	}
@@ -124,20 +128,21 @@ func (s *Stack) prepare() (err error) {
 	if o.Edit != nil {
 		o.Edit(s.Template)
 	}
-	switch {
-	case o.Name != "":
-	case o.Folder != "":
-		o.Name = "chatkeeper"
-	default:
-		o.Name = "t-" + strings.ToLower(rand.Text()[:10])
-	}
 	if o.Folder != "" {
-		if o.Folder, err = filepath.Abs(o.Folder); err != nil {
+		if s.folder, err = folder.Open(o.Folder, o.DynamoDB); err != nil {
 			return err
 		}
+		o.Folder = s.folder.Path
 		if err = os.MkdirAll(filepath.Join(o.Folder, "state"), 0o755); err != nil {
 			return err
 		}
+	}
+	switch {
+	case o.Name != "":
+	case o.Folder != "":
+		o.Name = s.folder.StackName()
+	default:
+		o.Name = servers.RandomName()
 	}
 	switch {
 	case o.Binaries != "":
@@ -252,10 +257,17 @@ func (s *Stack) createResources(ctx context.Context) (err error) {
 	s.dynamoClient = servers.DynamoDB(s.DynamoDBEndpoint)
 	s.streamClient = servers.Streams(s.DynamoDBEndpoint)
 	s.sqsClient = servers.SQS(s.ElasticMQEndpoint)
-	if s.tables, err = s.Template.CreateTables(ctx, s.dynamoClient, s.options.Name); err != nil {
-		return err
+	if s.options.DynamoDB != "" && s.folder != nil && s.folder.Made() {
+		missing, err := s.tableIsMissing(ctx)
+		if err != nil {
+			return err
+		}
+		if missing {
+			s.options.Log.Warn("the DynamoDB server has forgotten the tables: they are made again, empty, and their streams read from the beginning; "+
+				"the queues have kept their messages, which now meet empty tables", "server", s.DynamoDBEndpoint)
+		}
 	}
-	if s.queues, err = s.Template.CreateQueues(ctx, s.sqsClient, s.options.Name); err != nil {
+	if s.tables, err = s.Template.CreateTables(ctx, s.dynamoClient, s.options.Name); err != nil {
 		return err
 	}
 	s.streamARNs = map[string]string{}
@@ -266,7 +278,13 @@ func (s *Stack) createResources(ctx context.Context) (err error) {
 		}
 		s.streamARNs[id] = aws.ToString(described.Table.LatestStreamArn)
 	}
-	return nil
+	if s.folder != nil {
+		if err := s.folder.SetMade(); err != nil {
+			return err
+		}
+	}
+	s.queues, err = s.Template.CreateQueues(ctx, s.sqsClient, s.options.Name)
+	return err
 }
 
 // lookup gives a reference of the template its value in this stack.
@@ -381,7 +399,7 @@ func (s *Stack) startSources() error {
 			if m.Disabled {
 				continue
 			}
-			hidden, err := queues.OpenHidden(s.stateFile("queue", f.ID, m.Event))
+			receipts, err := queues.OpenReceipts(s.stateFile("queue", f.ID, m.Event))
 			if err != nil {
 				return err
 			}
@@ -396,9 +414,9 @@ func (s *Stack) startSources() error {
 			q := byID[m.Queue]
 			source := &queues.Source{
 				Client: s.sqsClient, URL: s.queues[m.Queue], ARN: arn,
-				FIFO: q.FIFO, Visibility: q.Visibility, MaxReceive: q.MaxReceive,
+				FIFO: q.FIFO, Visibility: q.Visibility, MaxReceive: q.MaxReceive, DeadURL: s.queues[q.DeadTarget],
 				BatchSize: m.BatchSize, Concurrency: concurrency, PartialBatch: m.PartialBatch,
-				Function: function, Hidden: hidden, Log: s.options.Log,
+				Function: function, Receipts: receipts, Log: s.options.Log,
 			}
 			s.sources.Go(func() { source.Run(ctx) })
 		}
@@ -432,6 +450,9 @@ func (s *Stack) startSources() error {
 			s.sources.Go(func() { runSchedule(ctx, times, m, function, s.options.Log) })
 		}
 	}
+	if s.dynamoDB == nil && s.folder != nil {
+		s.sources.Go(func() { s.awaitForgotten(ctx) })
+	}
 	return nil
 }
 
@@ -452,6 +473,12 @@ func (s *Stack) sendGivenUp(queue string) func(context.Context, streams.GivenUp)
 		return err
 	}
 }
+
+// Folder is where the stack keeps its data; nil if it keeps nothing.
+func (s *Stack) Folder() *folder.Folder { return s.folder }
+
+// Name begins the names of the tables and queues.
+func (s *Stack) Name() string { return s.options.Name }
 
 // Root is the folder of the template.
 func (s *Stack) Root() string { return s.root }
@@ -483,9 +510,14 @@ func mustHave[V any](m map[string]V, id string) V {
 // there was one.
 func (s *Stack) Kill(id string) bool { return mustHave(s.functions, id).Kill() }
 
-// KillDynamoDB ends the stack's DynamoDB Local as kill -9 does, and waits until it is back on the same port and data. The
-// stack must have started it with a Folder.
-func (s *Stack) KillDynamoDB(ctx context.Context) error { return killAndWait(ctx, s.dynamoDB) }
+// KillDynamoDB ends the stack's Dynoxide as kill -9 does, and waits until it is back on the same port and data. The stack
+// must have started it with a Folder. Of a server that it did not start the connections are cut, as Options say.
+func (s *Stack) KillDynamoDB(ctx context.Context) error {
+	if s.dynamoDB == nil && s.options.CutDynamoDB != nil {
+		return s.options.CutDynamoDB(ctx)
+	}
+	return killAndWait(ctx, s.dynamoDB)
+}
 
 // KillElasticMQ does the same with ElasticMQ.
 func (s *Stack) KillElasticMQ(ctx context.Context) error { return killAndWait(ctx, s.elasticMQ) }

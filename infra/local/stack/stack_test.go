@@ -1,19 +1,24 @@
 package stack_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"chatkeeper/infra/local/folder"
+	"chatkeeper/infra/local/servers"
 	"chatkeeper/infra/local/servers/serverstest"
 	"chatkeeper/infra/local/stack"
 	"chatkeeper/infra/local/stack/stacktest"
@@ -423,9 +428,9 @@ func endpointUnless(port int, endpoint string) string {
 
 func TestNothingIsMissedWhenTheServersAreKilled(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
-	defer cancel()
 	b := start(t, stack.Options{Folder: t.TempDir()})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
 
 	b.put("before")
 	gate := filepath.Join(t.TempDir(), "open")
@@ -476,6 +481,170 @@ func TestAStackGoesOnWhereTheLastOneEnded(t *testing.T) {
 	next.eventually("the failed message again", func() bool { return slices.Contains(next.lines("begin"), "begin a poison 2") })
 	if slices.Contains(next.lines("done"), "done a a3") {
 		t.Error("a3 overtook the failed message before it")
+	}
+}
+
+// after starts a stack on the folder of one that has ended, or ends now.
+func (b *bench) after(o stack.Options) *bench {
+	b.t.Helper()
+	b.Close()
+	next := &bench{t: b.t, diary: b.diary}
+	next.Stack = stacktest.Start(b.t, next.options(o))
+	return next
+}
+
+// What is sent after a message became a dead letter is there after a restart, and after the next one.
+func TestADeadLetterAndRestartsLoseNothing(t *testing.T) {
+	t.Parallel()
+	o := stack.Options{Folder: t.TempDir()}
+	b := start(t, o)
+	b.send("a", "poison")
+	b.eventually("a dead letter", func() bool { return b.depth("DeadJobs") == 1 && b.isEmpty("JobsQueue") })
+
+	b = b.after(o)
+	gate := filepath.Join(t.TempDir(), "open")
+	b.send("b", "needs:"+gate)
+	b.eventually("work", func() bool { return slices.Contains(b.lines("fail"), "fail b needs:"+gate) })
+
+	b = b.after(o)
+	touch(t, gate)
+	b.eventually("the message of before", func() bool { return slices.Contains(b.lines("done"), "done b needs:"+gate) })
+	b.eventually("an empty queue", func() bool { return b.isEmpty("JobsQueue") })
+	if got := b.received("DeadJobs"); !slices.Equal(got, []string{"poison"}) {
+		t.Errorf("the dead-letter queue holds %q, want the poison message once", got)
+	}
+}
+
+func (b *bench) depth(queue string) int {
+	got, err := b.SQS().GetQueueAttributes(b.t.Context(), &sqs.GetQueueAttributesInput{
+		QueueUrl: aws.String(b.QueueURL(queue)), AttributeNames: []sqstypes.QueueAttributeName{"All"},
+	})
+	if err != nil {
+		return -1
+	}
+	n, err := strconv.Atoi(got.Attributes["ApproximateNumberOfMessages"])
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+// How often a function had a message is known after a restart and after a kill of the queue.
+func TestTriesAreCountedAcrossRestarts(t *testing.T) {
+	t.Parallel()
+	o := stack.Options{Folder: t.TempDir()}
+	b := start(t, o)
+	tries := func(n int) func() bool {
+		return func() bool { return slices.Contains(b.lines("begin"), fmt.Sprint("begin a poison ", n)) }
+	}
+	b.send("a", "poison")
+	b.eventually("the first try", tries(1))
+	b = b.after(o)
+	b.eventually("the second try", tries(2))
+	if err := b.KillElasticMQ(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.eventually("a dead letter", func() bool { return b.depth("DeadJobs") == 1 })
+	if got, want := b.lines("begin"), []string{"begin a poison 1", "begin a poison 2", "begin a poison 3"}; !slices.Equal(got, want) {
+		t.Errorf("got %q\nwant %q", got, want)
+	}
+}
+
+// A message that is received and given back, because a failed one comes before it, is not counted: its function has not
+// seen it.
+func TestWhatIsGivenBackIsNotCounted(t *testing.T) {
+	t.Parallel()
+	o := stack.Options{Folder: t.TempDir(), Edit: longVisibility}
+	b := start(t, o)
+	first := "needs:" + filepath.Join(t.TempDir(), "there")
+	b.send("a", first)
+	b.eventually("a failure", func() bool { return len(b.lines("fail")) == 1 })
+	b.send("a", "a2")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := b.KillElasticMQ(ctx); err != nil { // it forgets the hold of the group, and gives a2 out
+		t.Fatal(err)
+	}
+	b.eventually("a2 to be received", func() bool { return b.depth("JobsQueue") == 0 })
+	touch(t, strings.TrimPrefix(first, "needs:"))
+	b = b.after(o) // both come at once
+	b.eventually("the rest", func() bool { return slices.Contains(b.lines("done"), "done a a2") })
+	if got, want := b.lines("begin"), []string{"begin a " + first + " 1", "begin a " + first + " 2", "begin a a2 1"}; !slices.Equal(got, want) {
+		t.Errorf("got %q\nwant %q", got, want)
+	}
+}
+
+// A DynamoDB of somebody else comes back empty: the stack notices, and one that is started then says so, makes the tables
+// again and reads their streams from the beginning. The queue has kept its messages.
+func TestAServerThatForgets(t *testing.T) {
+	t.Parallel()
+	server, err := servers.StartDynamoDB(t.Context(), servers.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Stop() })
+	said := &bytes.Buffer{}
+	o := stack.Options{Folder: t.TempDir(), DynamoDB: server.Endpoint}
+	b := start(t, o)
+	gate := filepath.Join(t.TempDir(), "open")
+	b.put("k1", "k2")
+	b.send("a", "needs:"+gate)
+	b.eventually("work", func() bool { return len(b.recorded()) == 2 && len(b.lines("fail")) > 0 })
+
+	server.Stop()
+	port, err := strconv.Atoi(server.Endpoint[strings.LastIndex(server.Endpoint, ":")+1:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if server, err = servers.StartDynamoDB(t.Context(), servers.Options{Port: port}); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-b.Forgotten():
+	case <-time.After(time.Minute):
+		t.Fatal("it is not noticed that the tables are gone")
+	}
+
+	o.Log = slog.New(slog.NewTextHandler(said, nil))
+	b = b.after(o)
+	if !strings.Contains(said.String(), "has forgotten the tables") {
+		t.Errorf("it said %q", said)
+	}
+	b.put("k3")
+	touch(t, gate)
+	b.eventually("the new record and the old message", func() bool {
+		return slices.Contains(b.recorded(), "k3") && slices.Contains(b.lines("done"), "done a needs:"+gate)
+	})
+	if got, want := b.recorded(), []string{"k1", "k2", "k3"}; !slices.Equal(got, want) {
+		t.Errorf("got the records %q, want %q", got, want)
+	}
+}
+
+// A folder is no use with another DynamoDB than the one that has its tables: one line says so, and nothing is started.
+func TestAnotherDynamoDBThanTheFoldersIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name     string
+		began    func(folder string)
+		dynamoDB string
+	}{
+		{"DynamoDB Local's files", func(path string) { touch(t, filepath.Join(path, "dynamodb")) }, ""},
+		{"Dynoxide's folder, and a named server", func(path string) { open(t, path, "") }, "http://127.0.0.1:1"},
+		{"a named server's folder, and Dynoxide", func(path string) { open(t, path, "http://127.0.0.1:1") }, ""},
+	} {
+		path := t.TempDir()
+		c.began(path)
+		_, err := stack.Start(t.Context(), stack.Options{Template: "testdata/template.yaml", Folder: path, DynamoDB: c.dynamoDB, Output: io.Discard})
+		if err == nil || !strings.Contains(err.Error(), "make reset") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: got %v, want one line that names `make reset`", c.name, err)
+		}
+	}
+}
+
+func open(t *testing.T, path, dynamoDB string) {
+	t.Helper()
+	if _, err := folder.Open(path, dynamoDB); err != nil {
+		t.Fatal(err)
 	}
 }
 

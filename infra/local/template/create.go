@@ -2,13 +2,11 @@ package template
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -249,45 +247,24 @@ func QueueARN(name string) string {
 }
 
 // CreateQueues makes every queue of the template and returns their URLs by logical id. The stack's name begins the names.
-// A queue that is there already keeps its messages and takes the template's attributes.
+// A queue that is there already keeps its messages and takes the template's attributes. No queue gets a redrive policy:
+// package queues moves dead letters.
 func (t *Template) CreateQueues(ctx context.Context, client *sqs.Client, stack string) (map[string]string, error) {
-	names := map[string]string{}
+	urls := map[string]string{}
 	for _, q := range t.Queues {
 		name, err := q.PhysicalName(stack)
 		if err != nil {
 			return nil, err
 		}
-		names[q.ID] = name
-	}
-	urls := map[string]string{}
-	for _, named := range []bool{false, true} { // dead-letter queues first: the others name them
-		for _, q := range t.Queues {
-			if (q.DeadTarget != "") != named {
-				continue
-			}
-			url, err := q.create(ctx, client, names[q.ID], names[q.DeadTarget])
-			if err != nil {
-				return nil, fmt.Errorf("queue %s: %w", q.ID, err)
-			}
-			urls[q.ID] = url
+		if urls[q.ID], err = q.create(ctx, client, name); err != nil {
+			return nil, fmt.Errorf("queue %s: %w", q.ID, err)
 		}
 	}
 	return urls, nil
 }
 
-func (q *Queue) create(ctx context.Context, client *sqs.Client, name, deadTarget string) (url string, err error) {
-	attributes := maps.Clone(q.Attributes)
-	if deadTarget != "" {
-		policy, err := json.Marshal(map[string]string{
-			"deadLetterTargetArn": QueueARN(deadTarget),
-			"maxReceiveCount":     strconv.Itoa(q.MaxReceive),
-		})
-		if err != nil {
-			return "", err
-		}
-		attributes["RedrivePolicy"] = string(policy)
-	}
-	created, err := client.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: &name, Attributes: attributes})
+func (q *Queue) create(ctx context.Context, client *sqs.Client, name string) (url string, err error) {
+	created, err := client.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: &name, Attributes: q.Attributes})
 	if err == nil {
 		return *created.QueueUrl, nil
 	}
@@ -301,8 +278,8 @@ func (q *Queue) create(ctx context.Context, client *sqs.Client, name, deadTarget
 	}
 	// ElasticMQ knows only some attributes of a queue that exists, and refuses the others.
 	changeable := map[string]string{}
-	for _, attribute := range []string{"VisibilityTimeout", "DelaySeconds", "ReceiveMessageWaitTimeSeconds", "RedrivePolicy"} {
-		if v, ok := attributes[attribute]; ok {
+	for _, attribute := range []string{"VisibilityTimeout", "DelaySeconds", "ReceiveMessageWaitTimeSeconds"} {
+		if v, ok := q.Attributes[attribute]; ok {
 			changeable[attribute] = v
 		}
 	}

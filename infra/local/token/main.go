@@ -38,11 +38,11 @@ func tokenOf(ctx context.Context, arguments []string) (string, error) {
 	var ids []string
 	for _, p := range people {
 		if len(arguments) == 1 && p.ID == arguments[0] {
-			key, err := issuer.OpenKey(s.Folder)
+			key, err := issuer.OpenKey(s.Place.Folder)
 			if err != nil {
 				return "", err
 			}
-			i := issuer.New(issuer.Options{URL: s.IssuerURL(), Audience: template.LocalAudience, Key: key})
+			i := issuer.New(issuer.Options{URL: s.Place.IssuerURL, Audience: template.LocalAudience, Key: key})
 			return i.Token(p, life)
 		}
 		ids = append(ids, p.ID)

@@ -1,18 +1,21 @@
-// Command withservers runs a command beside a DynamoDB Local and an ElasticMQ that keep everything in memory:
+// Command withservers runs a command beside a Dynoxide and an ElasticMQ that keep everything in memory:
 //
 //	go run ./infra/local/withservers go test ./...
 //
 // It names them in the environment (see serverstest), ends them when the command has ended, and exits as it did.
-// Servers that the environment names already are used as they are.
+// Servers that the environment names already are used as they are. On a named DynamoDB the tables that the command left,
+// as one that was broken off does, are deleted when it has ended.
 package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -42,11 +45,13 @@ func run(args []string) (exitCode int, err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 
-	type start = func(context.Context, servers.Options) (*servers.Server, error)
-	starts := map[string]start{
-		servers.TestDynamoDBVariable:  servers.StartDynamoDB,
-		servers.TestElasticMQVariable: servers.StartElasticMQ,
+	named, err := servers.NamedDynamoDB()
+	if err != nil {
+		return 1, err
 	}
+	run := strings.ToLower(rand.Text()[:6])
+	environment := append(os.Environ(), servers.RunVariable+"="+run)
+
 	var mu sync.Mutex
 	var group sync.WaitGroup
 	var problems []error
@@ -56,11 +61,7 @@ func run(args []string) (exitCode int, err error) {
 			server.Stop()
 		}
 	}()
-	environment := os.Environ()
-	for variable, start := range starts {
-		if os.Getenv(variable) != "" {
-			continue
-		}
+	start := func(variable string, start func(context.Context, servers.Options) (*servers.Server, error)) {
 		group.Go(func() {
 			server, err := start(ctx, servers.Options{})
 			mu.Lock()
@@ -72,6 +73,22 @@ func run(args []string) (exitCode int, err error) {
 			running = append(running, server)
 			environment = append(environment, variable+"="+server.Endpoint)
 		})
+	}
+	if named == "" {
+		start(servers.DynamoDBVariable, servers.StartDynamoDB)
+	} else {
+		if err := servers.AwaitNamed(ctx, named); err != nil {
+			return 1, err
+		}
+		defer func() {
+			if _, dropErr := servers.DropTables(context.Background(), servers.DynamoDB(named), servers.RunPrefix(run)); dropErr != nil {
+				err = errors.Join(err, fmt.Errorf("tables whose names begin with %s are left on %s: %w", servers.RunPrefix(run), named, dropErr))
+				exitCode = max(exitCode, 1)
+			}
+		}()
+	}
+	if os.Getenv(servers.TestElasticMQVariable) == "" {
+		start(servers.TestElasticMQVariable, servers.StartElasticMQ)
 	}
 	started := make(chan struct{})
 	go func() { group.Wait(); close(started) }()

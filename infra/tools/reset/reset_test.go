@@ -14,14 +14,14 @@ import (
 func TestReset(t *testing.T) {
 	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "data")
-	if said, err := reset(folder); err != nil || !strings.Contains(said, "nothing to reset") {
+	if said, err := reset(t.Context(), folder); err != nil || !strings.Contains(said, "nothing to reset") {
 		t.Errorf("without a folder: %q, %v", said, err)
 	}
 	kept := filepath.Join(folder, "dynamodb", "tables.db")
 	if err := errors.Join(os.MkdirAll(filepath.Dir(kept), 0o755), os.WriteFile(kept, []byte("data"), 0o644)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := reset(folder); err == nil || !strings.Contains(err.Error(), "left alone") {
+	if _, err := reset(t.Context(), folder); err == nil || !strings.Contains(err.Error(), "left alone") {
 		t.Errorf("a folder where no stack ever ran: got error %v", err)
 	}
 
@@ -29,7 +29,7 @@ func TestReset(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := reset(folder); err == nil || !strings.Contains(err.Error(), "a stack runs") {
+	if _, err := reset(t.Context(), folder); err == nil || !strings.Contains(err.Error(), "a stack runs") {
 		t.Errorf("while a stack runs: got error %v", err)
 	}
 	if _, err := os.Stat(kept); err != nil {
@@ -37,7 +37,7 @@ func TestReset(t *testing.T) {
 	}
 
 	end()
-	if said, err := reset(folder); err != nil || !strings.Contains(said, "Deleted") {
+	if said, err := reset(t.Context(), folder); err != nil || !strings.Contains(said, "Deleted") {
 		t.Errorf("after the stack ended: %q, %v", said, err)
 	}
 	if _, err := os.Stat(folder); !errors.Is(err, fs.ErrNotExist) {

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os/exec"
-	"strconv"
 	"strings"
 )
 
@@ -46,25 +46,36 @@ func findBridge(ctx context.Context) (bridge, error) {
 	return bridge{}, fmt.Errorf("the bridge of Docker, %s, has no address", device.Name)
 }
 
-// reachable returns the address under which containers reach the server that listens on the port of our loopback.
-func (b bridge) reachable(port int) (string, error) {
+// reachable returns the address under which containers reach a server: a server of this machine, which listens on the
+// loopback, by another name or by the bridge, and one of another machine as it is. Addresses are http://host:port.
+func (b bridge) reachable(server string) (string, error) {
+	u, err := url.Parse(server)
+	if err != nil {
+		return "", err
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return server, nil
+	}
 	if b.address == "" {
-		return net.JoinHostPort("host.docker.internal", strconv.Itoa(port)), nil
+		u.Host = net.JoinHostPort("host.docker.internal", u.Port())
+		return u.String(), nil
 	}
 	listener, err := net.Listen("tcp", net.JoinHostPort(b.address, "0"))
 	if err != nil {
 		return "", fmt.Errorf("listen for containers: %w", err)
 	}
+	local := u.Host
 	go func() {
 		for {
 			from, err := listener.Accept()
 			if err != nil {
 				return
 			}
-			go pass(from, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+			go pass(from, local)
 		}
 	}()
-	return listener.Addr().String(), nil
+	u.Host = listener.Addr().String()
+	return u.String(), nil
 }
 
 // pass connects a container's connection with the server, until either side ends it.

@@ -48,11 +48,11 @@ func run(ctx context.Context, args []string) (exitCode int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	t, err := template.Load(templateFile, map[string]string{"Issuer": stack.IssuerURL()})
+	t, err := template.Load(templateFile, map[string]string{"Issuer": stack.Place.IssuerURL})
 	if err != nil {
 		return 1, err
 	}
-	values, err := environment(ctx, t, stack.SQS, running.Name)
+	values, err := environment(ctx, t, stack.SQS, stack.Place.Name)
 	if err != nil {
 		return 1, err
 	}
@@ -60,24 +60,24 @@ func run(ctx context.Context, args []string) (exitCode int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	dynamoDB, err := b.reachable(stack.Settings.DynamoDB)
+	dynamoDB, err := b.reachable(stack.Place.DynamoDB)
 	if err != nil {
 		return 1, err
 	}
-	elasticMQ, err := b.reachable(stack.ElasticMQ)
+	elasticMQ, err := b.reachable(stack.Place.ElasticMQ)
 	if err != nil {
 		return 1, err
 	}
-	issuer, err := b.reachable(stack.OIDC)
+	issuer, err := b.reachable(stack.Place.IssuerURL)
 	if err != nil {
 		return 1, err
 	}
 	// The AWS SDK reads its endpoints from these, and whoever verifies tokens where the issuer's keys are.
 	endpoints := map[string]string{
-		"AWS_ENDPOINT_URL_DYNAMODB":         "http://" + dynamoDB,
-		"AWS_ENDPOINT_URL_DYNAMODB_STREAMS": "http://" + dynamoDB,
-		"AWS_ENDPOINT_URL_SQS":              "http://" + elasticMQ,
-		"ISSUER_ADDRESS":                    issuer,
+		"AWS_ENDPOINT_URL_DYNAMODB":         dynamoDB,
+		"AWS_ENDPOINT_URL_DYNAMODB_STREAMS": dynamoDB,
+		"AWS_ENDPOINT_URL_SQS":              elasticMQ,
+		"ISSUER_ADDRESS":                    strings.TrimPrefix(issuer, "http://"),
 	}
 	if err := writeEnvironment(environmentFile, values, endpoints); err != nil {
 		return 1, err

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -126,16 +125,16 @@ func TestBridgePassesOn(t *testing.T) {
 		_, _ = io.Copy(w, r.Body)
 	}))
 	defer server.Close()
-	address, err := bridge{"127.0.0.1"}.reachable(server.Listener.Addr().(*net.TCPAddr).Port)
+	address, err := bridge{"127.0.0.1"}.reachable(server.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if address == server.Listener.Addr().String() {
+	if address == server.URL {
 		t.Fatal("this is the server's own address")
 	}
 	sent := strings.Repeat("message ", 100_000)
 	for range 2 {
-		answer, err := http.Post("http://"+address, "text/plain", strings.NewReader(sent))
+		answer, err := http.Post(address, "text/plain", strings.NewReader(sent))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -149,8 +148,20 @@ func TestBridgePassesOn(t *testing.T) {
 
 func TestDockerDesktopHasItsOwnName(t *testing.T) {
 	t.Parallel()
-	if got, err := (bridge{}).reachable(8000); err != nil || got != "host.docker.internal:8000" {
-		t.Errorf("got %s, %v", got, err)
+	for _, own := range []string{"http://127.0.0.1:8000", "http://localhost:8000"} {
+		if got, err := (bridge{}).reachable(own); err != nil || got != "http://host.docker.internal:8000" {
+			t.Errorf("%s: got %s, %v", own, got, err)
+		}
+	}
+}
+
+// A DynamoDB that CHATKEEPER_DYNAMODB names may be on another machine, which containers reach as we do.
+func TestAnotherMachineIsReachedAsItIs(t *testing.T) {
+	t.Parallel()
+	for _, b := range []bridge{{}, {"127.0.0.1"}} {
+		if got, err := b.reachable("http://192.0.2.1:8000"); err != nil || got != "http://192.0.2.1:8000" {
+			t.Errorf("got %s, %v", got, err)
+		}
 	}
 }
 

@@ -1,4 +1,4 @@
-// Package serverstest gives tests the real DynamoDB Local and ElasticMQ.
+// Package serverstest gives tests a real DynamoDB and a real ElasticMQ.
 //
 //	func TestSomething(t *testing.T) {
 //		t.Parallel()
@@ -6,16 +6,15 @@
 //		tables := serverstest.Tables(t) // a set of its own, as template.yaml says, dropped when the test ends
 //		client.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(tables["ChatsTable"]), …})
 //
-// `make test` (infra/local/withservers) starts one server of each for the whole run and names them in the environment.
-// Without that, the first test that asks starts them, in memory, for its own process; they end with it.
+// `make test` (infra/local/withservers) starts one server of each for the whole run, the DynamoDB unless CHATKEEPER_DYNAMODB
+// names one, and names them in the environment. Without that, the first test that asks starts them, in memory, for its own
+// process; they end with it.
 package serverstest
 
 import (
 	"context"
-	"crypto/rand"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -29,20 +28,20 @@ import (
 )
 
 var (
-	dynamoDBEndpoint  = endpointOf(servers.TestDynamoDBVariable, servers.StartDynamoDB)
-	elasticMQEndpoint = endpointOf(servers.TestElasticMQVariable, servers.StartElasticMQ)
+	dynamoDBEndpoint  = endpointOf(servers.NamedDynamoDB, servers.StartDynamoDB)
+	elasticMQEndpoint = endpointOf(func() (string, error) { return os.Getenv(servers.TestElasticMQVariable), nil }, servers.StartElasticMQ)
 
 	dynamoDB = sync.OnceValue(func() *dynamodb.Client { e, _ := dynamoDBEndpoint(); return servers.DynamoDB(e) })
 	streams  = sync.OnceValue(func() *dynamodbstreams.Client { e, _ := dynamoDBEndpoint(); return servers.Streams(e) })
 	elastic  = sync.OnceValue(func() *sqs.Client { e, _ := elasticMQEndpoint(); return servers.SQS(e) })
 )
 
-// endpointOf reads the variable, or starts a server in memory the first time. A server that this process started is
-// never stopped on purpose: other tests may want it, and it ends with the process.
-func endpointOf(variable string, start func(context.Context, servers.Options) (*servers.Server, error)) func() (string, error) {
+// endpointOf returns the address that is named, or starts a server in memory the first time. A server that this process
+// started is never stopped on purpose: other tests may want it, and it ends with the process.
+func endpointOf(named func() (string, error), start func(context.Context, servers.Options) (*servers.Server, error)) func() (string, error) {
 	return sync.OnceValues(func() (string, error) {
-		if endpoint := os.Getenv(variable); endpoint != "" {
-			return endpoint, nil
+		if endpoint, err := named(); endpoint != "" || err != nil {
+			return endpoint, err
 		}
 		server, err := start(context.Background(), servers.Options{})
 		if err != nil {
@@ -52,7 +51,7 @@ func endpointOf(variable string, start func(context.Context, servers.Options) (*
 	})
 }
 
-// DynamoDBEndpoint is the address of a DynamoDB Local, http://host:port, also for its streams.
+// DynamoDBEndpoint is the address of a DynamoDB, http://host:port, also for its streams.
 func DynamoDBEndpoint(t testing.TB) string {
 	t.Helper()
 	endpoint, err := dynamoDBEndpoint()
@@ -94,7 +93,7 @@ func SQS(t testing.TB) *sqs.Client {
 }
 
 // Name is a random name that starts a test's tables and queues.
-func Name() string { return "t-" + strings.ToLower(rand.Text()[:10]) }
+func Name() string { return servers.RandomName() }
 
 // Template is the project's template.yaml with its local parameters.
 func Template(t testing.TB) *template.Template {
@@ -107,9 +106,9 @@ func Template(t testing.TB) *template.Template {
 }
 
 // Tables makes every table of template.yaml under random names and drops them when the test ends. The map goes from
-// logical id ("ChatsTable") to table name. They have no streams: DynamoDB Local keeps the stream records of dropped
-// tables too, and writes one more the slower the more it has (by twenty times after 20,000), for all tests of a run.
-// Whoever follows a stream runs the local stack, which makes tables of its own.
+// logical id ("ChatsTable") to table name. They have no streams: Dynoxide and DynamoDB Local keep the stream records of
+// dropped tables too, and write one more the slower the more they have (by twenty times after 20,000), for all tests of a
+// run. A test that follows a stream runs the local stack, which makes tables of its own.
 func Tables(t testing.TB) map[string]string {
 	t.Helper()
 	tmpl := Template(t)
