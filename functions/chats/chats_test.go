@@ -204,7 +204,7 @@ func TestListOfAVeryBusyPerson(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	var want []string
-	for i := range dynamo.MaxRecent + 5 {
+	for i := range mostRecent + 5 {
 		id := fmt.Sprintf("chat-%03d", i)
 		d.opens(id, fmt.Sprintf("1555%07d", i), "hello")
 		d.given(id, "dan")

@@ -20,6 +20,7 @@ type chats struct {
 	cursors httpapi.Cursors
 	secret  chat.Secret // finds a Chat by what WhatsApp calls the customer
 	rules   *ruleBook
+	recent  int // another number for mostRecent; 0 in production
 }
 
 // store is what the function reads and writes, beside finding out who asks.
@@ -31,7 +32,7 @@ type store interface {
 
 	ChatsIn(ctx context.Context, statuses []chat.Status, after dynamo.Place, limit int) (dynamo.ChatPage, error)
 	ChatsOf(ctx context.Context, personID string, status chat.Status, after dynamo.Place, limit int) (dynamo.ChatPage, error)
-	RecentChatsOf(ctx context.Context, personID string, opened int64) ([]chat.Chat, bool, error)
+	RecentChatsOf(ctx context.Context, personID string, most int) ([]chat.Chat, bool, error)
 	WaitingChats(ctx context.Context, pools []string, after dynamo.Place, limit int) (dynamo.ChatPage, error)
 	Numbers(ctx context.Context) ([]string, error)
 	Settings(ctx context.Context) (team.Settings, error)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"slices"
@@ -18,6 +19,9 @@ const (
 	mostChats  = 100
 )
 
+// mostRecent is how many open Chats of a person are listed by their last message; more are listed by opening.
+const mostRecent = 100
+
 // filter says which Chats a list has. Exactly one of its parts decides where they are read: query, waiting, assignee, or
 // none of them for all Chats.
 type filter struct {
@@ -26,14 +30,6 @@ type filter struct {
 	team     string // of waiting
 	assignee string
 	statuses []chat.Status
-}
-
-// at is where a page begins. Section is how many statuses of a person's list are done; Opened is set while their open Chats
-// stand by last message: no Chat opened later belongs to the list that was begun.
-type at struct {
-	Section int          `json:"s,omitempty"`
-	Place   dynamo.Place `json:"p"`
-	Opened  int64        `json:"o,omitempty"`
 }
 
 func (h *chats) list(ctx context.Context, r *httpapi.Request) (*httpapi.Response, error) {
@@ -67,7 +63,7 @@ func (h *chats) list(ctx context.Context, r *httpapi.Request) (*httpapi.Response
 	for _, c := range found {
 		answer.Items = append(answer.Items, httpapi.ShowChat(c, r.Person, names, r.Now))
 	}
-	if next != (at{}) {
+	if next != nil {
 		answer.NextCursor = h.cursors.Seal(f.key(), next)
 	}
 	return &httpapi.Response{Body: answer}, nil
@@ -120,27 +116,51 @@ func (f filter) key() string {
 	return "GET /v1/chats?" + v.Encode()
 }
 
-// page reads a page of the list, and where the next begins; a zero at when there is none.
-func (h *chats) page(ctx context.Context, f filter, from at, limit int) ([]chat.Chat, at, error) {
-	switch {
-	case f.query != "":
+// page reads a page of the list, and where the next begins; nil when there is none.
+func (h *chats) page(ctx context.Context, f filter, from at, limit int) ([]chat.Chat, *at, error) {
+	if f.query != "" {
 		found, err := h.search(ctx, f.query)
-		return found, at{}, err
-	case f.waiting:
-		pools, err := h.pools(ctx, f.team)
-		if err != nil {
-			return nil, at{}, err
-		}
-		page, err := h.store.WaitingChats(ctx, pools, from.Place, limit)
-		return page.Chats, at{Place: page.Next}, err
-	case f.assignee != "":
-		return h.ofPerson(ctx, f, from, limit)
+		return found, nil, err
 	}
-	page, err := h.store.ChatsIn(ctx, f.statuses, from.Place, limit)
-	return page.Chats, at{Place: page.Next}, err
+	parts, err := h.parts(ctx, f)
+	if err != nil {
+		return nil, nil, err
+	}
+	w := walk{at: from, parts: parts, again: len(f.statuses) > 1}
+	return w.page(ctx, limit)
 }
 
-// pools are the listed pools of a team, or all of them. A Chat stands in the list from when its pool was first served in
+// parts are the parts of a list, one after the other: a person's open Chats and their closed ones stand apart, each in an
+// order of its own.
+func (h *chats) parts(ctx context.Context, f filter) ([]part, error) {
+	switch {
+	case f.waiting:
+		pools, err := h.pools(ctx, f.team)
+		return []part{{place: dynamo.WaitingPlace, read: func(ctx context.Context, after dynamo.Place, limit int) (dynamo.ChatPage, error) {
+			return h.store.WaitingChats(ctx, pools, after, limit)
+		}}}, err
+	case f.assignee == "":
+		return []part{{place: dynamo.OpenedPlace, read: func(ctx context.Context, after dynamo.Place, limit int) (dynamo.ChatPage, error) {
+			return h.store.ChatsIn(ctx, f.statuses, after, limit)
+		}}}, nil
+	}
+	var parts []part
+	for _, status := range f.statuses {
+		p := part{place: dynamo.ClosedPlace, read: func(ctx context.Context, after dynamo.Place, limit int) (dynamo.ChatPage, error) {
+			return h.store.ChatsOf(ctx, f.assignee, status, after, limit)
+		}}
+		if status == chat.Open {
+			p.place = dynamo.OpenedPlace
+			p.recent = func(ctx context.Context) ([]chat.Chat, bool, error) {
+				return h.store.RecentChatsOf(ctx, f.assignee, cmp.Or(h.recent, mostRecent))
+			}
+		}
+		parts = append(parts, p)
+	}
+	return parts, nil
+}
+
+// pools are the listed pools of a team, or all of them. A Chat is in the list from when its pool was first served in
 // vain: before that, somebody may be about to get it.
 func (h *chats) pools(ctx context.Context, teamID string) ([]string, error) {
 	listed, err := h.store.Directory(ctx)
@@ -151,61 +171,6 @@ func (h *chats) pools(ctx context.Context, teamID string) ([]string, error) {
 		p, err := assign.ParsePool(text)
 		return err != nil || p.Team != teamID
 	}), nil
-}
-
-// ofPerson lists a person's open Chats, then the closed ones, as far as both are asked for.
-func (h *chats) ofPerson(ctx context.Context, f filter, from at, limit int) ([]chat.Chat, at, error) {
-	var found []chat.Chat
-	for from.Section < len(f.statuses) {
-		status := f.statuses[from.Section]
-		read := h.byTime
-		if status == chat.Open && (from.Opened != 0 || from.Place == (dynamo.Place{})) {
-			read = h.byLastMessage
-		}
-		some, next, err := read(ctx, f.assignee, status, from, limit-len(found))
-		if err != nil {
-			return nil, at{}, err
-		}
-		found = append(found, some...)
-		if next != (at{}) {
-			return found, next, nil
-		}
-		if from = (at{Section: from.Section + 1}); len(found) == limit && from.Section < len(f.statuses) {
-			return found, from, nil
-		}
-	}
-	return found, at{}, nil
-}
-
-func (h *chats) byTime(ctx context.Context, personID string, status chat.Status, from at, limit int) ([]chat.Chat, at, error) {
-	page, err := h.store.ChatsOf(ctx, personID, status, from.Place, limit)
-	if err != nil || page.Next == (dynamo.Place{}) {
-		return page.Chats, at{}, err
-	}
-	return page.Chats, at{Section: from.Section, Place: page.Next}, nil
-}
-
-// byLastMessage lists open Chats by their last message, and falls back to the time of opening for somebody who has very
-// many. Which of the two it is stays so for all pages of a list.
-func (h *chats) byLastMessage(ctx context.Context, personID string, status chat.Status, from at, limit int) ([]chat.Chat, at, error) {
-	all, few, err := h.store.RecentChatsOf(ctx, personID, from.Opened)
-	if err != nil {
-		return nil, at{}, err
-	}
-	if !few && from.Opened == 0 {
-		return h.byTime(ctx, personID, status, from, limit)
-	}
-	for _, c := range all {
-		if opened := c.OpenedAt.UnixMilli(); from.Place == (dynamo.Place{}) && opened > from.Opened {
-			from.Opened = opened
-		}
-	}
-	rest := slices.DeleteFunc(all, func(c chat.Chat) bool { return !dynamo.LastMessagePlace(c).Behind(from.Place) })
-	if len(rest) <= limit {
-		return rest, at{}, nil
-	}
-	rest = rest[:limit]
-	return rest, at{Section: from.Section, Place: dynamo.LastMessagePlace(rest[limit-1]), Opened: from.Opened}, nil
 }
 
 // search finds the Chats of one customer, one for each business number: by the exact phone number, with or without what

@@ -22,10 +22,12 @@ import (
 // A list is merged from shards: the shards of an index, or the pools in which Chats wait. Every shard is read once, by
 // keys, and the Chats of the page are then read in one batch, strongly consistent: shards + 1 requests a page.
 //
-// A page begins behind a [Place], never at a number, and Chats only ever move towards the top of a list or leave it. So no
-// Chat comes twice, and the last page comes, whatever changes meanwhile; a Chat that moved up is found by looking at the
-// top again. The indexes are a moment late: a Chat that is not any more what its entry says is left out, so a page may be
-// shorter than asked for and still have a next.
+// A page begins behind a [Place], never at a number, so that the last page comes, whatever changes meanwhile. Most Chats
+// stay in their place for as long as they are in a list. A Chat that is opened again, or closed, moves to the top of the
+// list that it is in then; one that waits moves down when it merges with one that has waited longer. That such a Chat comes
+// once and not twice is up to the caller, who remembers what was shown and looks at the top again (functions/chats). The
+// indexes are a moment late: a Chat that is not any more what its entry says is left out, so a page may be shorter than
+// asked for and still have a next.
 
 // Place is where a Chat stands in a list: newest first, then the greatest id first.
 type Place struct {
@@ -92,30 +94,31 @@ func ofPerson(personID string, status chat.Status) shard {
 	return shard{index: "byOwner", pkAttr: "ownerKey", pk: ownerIndexPK(personID, status), skAttr: "ownerAt"}
 }
 
-// MaxRecent is the most open Chats of a person that are listed by their last message.
-const MaxRecent = 100
-
-// RecentChatsOf reads all open Chats of a person, the last message first, if they are at most [MaxRecent] and were opened
-// no later than opened (Unix milliseconds; 0 means no such bound); else ok is false, and [ChatsOf] lists them.
-func (s *Store) RecentChatsOf(ctx context.Context, personID string, opened int64) (chats []chat.Chat, ok bool, err error) {
-	var from Place
-	if opened != 0 {
-		from = Place{At: opened, ID: lastID}
-	}
-	places, err := s.places(ctx, ofPerson(personID, chat.Open), from, MaxRecent+1)
-	if err != nil || len(places) > MaxRecent {
+// RecentChatsOf reads all open Chats of a person, the last message first, if they are at most most, which is at most 100;
+// else ok is false, and [Store.ChatsOf] lists them.
+func (s *Store) RecentChatsOf(ctx context.Context, personID string, most int) (chats []chat.Chat, ok bool, err error) {
+	places, err := s.places(ctx, ofPerson(personID, chat.Open), Place{}, most+1)
+	if err != nil || len(places) > most {
 		return nil, false, err
 	}
 	chats, err = s.chatsAt(ctx, places, entryOf(personID, chat.Open))
-	slices.SortFunc(chats, func(a, b chat.Chat) int { return LastMessagePlace(a).order(LastMessagePlace(b)) })
+	slices.SortFunc(chats, func(a, b chat.Chat) int { return lastMessagePlace(a).order(lastMessagePlace(b)) })
 	return chats, true, err
 }
 
 // lastID comes before every id of its time, where ids stand from the greatest to the smallest.
 const lastID = "\U0010FFFF"
 
-// LastMessagePlace is where a Chat stands in a list by last message.
-func LastMessagePlace(c chat.Chat) Place {
+// OpenedPlace is where a Chat is in a list by opening.
+func OpenedPlace(c chat.Chat) Place { return Place{At: millis(c.OpenedAt), ID: c.ID} }
+
+// ClosedPlace is where a Chat is in a list by closing.
+func ClosedPlace(c chat.Chat) Place { return Place{At: millis(c.ClosedAt), ID: c.ID} }
+
+// WaitingPlace is where a Chat is in a list by how long it has waited.
+func WaitingPlace(c chat.Chat) Place { return Place{At: millis(c.WaitingSince), ID: c.ID} }
+
+func lastMessagePlace(c chat.Chat) Place {
 	last := c.Preview.At.Time()
 	if c.Preview.At.IsZero() {
 		last = c.LastIn.Time()

@@ -224,7 +224,7 @@ func (s *stage) chatsByAnyList(good, bad string) []string {
 	unreadable := s.owned("US.waits.bad", "")
 	s.breaks("ChatsTable", "C#"+unreadable, "0", "ep", noNumber)
 	pages := func(read func(dynamo.Place) (dynamo.ChatPage, error)) []chat.Chat { return walk(s, 1, read, func() {}) }
-	recent, _, err := s.store.RecentChatsOf(ctx, "amira", 0)
+	recent, _, err := s.store.RecentChatsOf(ctx, "amira", 100)
 	s.must(err)
 	at, err := s.store.ChatsAt(ctx, []string{bad, good})
 	s.must(err)
