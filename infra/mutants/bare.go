@@ -33,7 +33,7 @@ var bareAccepted = []struct {
 	names   string
 	because string
 }{
-	{regexp.MustCompile(`^Update C 0`), "oe rv oa ca ws st ow pr fr in ownerKey ownerAt statusKey statusAt",
+	{regexp.MustCompile(`^Update C 0`), "oe rv oa ca ws st ow pr fr in ok ot sx sa",
 		"changes only together with the epoch or the routing, which are as read"},
 	{regexp.MustCompile(`^Update C 0`), "pd pt un pn", "belongs to the message that the preview or the last message (pv, li) is of, which moves forward only"},
 	{regexp.MustCompile(`^Update C 0`), "ph", "belongs to the message that last showed the number (ps), which moves forward only"},

@@ -52,7 +52,7 @@ var guards = map[string]guarded{
 	"ep": {by: byEpoch}, "oe": {by: byEpoch}, "rt": {by: byEpoch}, "rv": {by: byEpoch}, "oa": {by: byEpoch},
 	"ca": {by: byEpoch}, "ws": {by: byEpoch}, "st": {by: byEpoch}, "ow": {by: byEpoch}, "pr": {by: byEpoch},
 	"po": {by: byEpoch}, "fr": {by: byEpoch}, "in": {by: byEpoch},
-	"ownerKey": {by: byEpoch}, "ownerAt": {by: byEpoch}, "statusKey": {by: byEpoch}, "statusAt": {by: byEpoch},
+	"ok": {by: byEpoch}, "ot": {by: byEpoch}, "sx": {by: byEpoch}, "sa": {by: byEpoch},
 
 	"li": {by: byOrder}, "ur": {by: byRoom}, "mo": {by: byUnread}, "ah": {by: byOrder},
 	"pv": {by: byOrder}, "pd": {by: asRead, with: []string{"pv"}}, "pt": {by: asRead, with: []string{"pv"}},

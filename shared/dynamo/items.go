@@ -64,10 +64,10 @@ type chatItem struct {
 	From []string `dynamodbav:"fr,stringset,omitempty"`
 	Into string   `dynamodbav:"in,omitempty"`
 
-	OwnerKey  string `dynamodbav:"ownerKey,omitempty"`
-	OwnerAt   string `dynamodbav:"ownerAt,omitempty"`
-	StatusKey string `dynamodbav:"statusKey,omitempty"`
-	StatusAt  string `dynamodbav:"statusAt,omitempty"`
+	OwnerKey  string `dynamodbav:"ok,omitempty"`
+	OwnerAt   string `dynamodbav:"ot,omitempty"`
+	StatusKey string `dynamodbav:"sx,omitempty"`
+	StatusAt  string `dynamodbav:"sa,omitempty"`
 }
 
 func newChatItem(c chat.Chat) chatItem {

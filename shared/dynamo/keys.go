@@ -30,8 +30,8 @@ import (
 //	set aside for people to look at       Q#             time#chat                        all of them
 //	where the sweeper's round stands      SW             0                                every sweep
 //	reply by its Idempotency-Key          I#person#key   0                                the person's key; gone after 24 h
-//	index byOwner                         owner#status   opened or closed, ms             a person's Chats, newest first
-//	index byStatus                        status#shard   opened, ms                       all Chats of a status, newest first; shards are merged
+//	index byOwner                         owner#o or #c  opened or closed, ms             a person's Chats, newest first
+//	index byStatus                        o or c, shard  opened, ms                       all Chats of a status, newest first; shards are merged
 //
 // Team table
 //
@@ -148,9 +148,9 @@ func indexKeys(id string, o chat.Ownership) (ownerKey, ownerAt, statusKey, statu
 	return ownerKey, ownerAt, statusIndexPK(o.Status, shardOf(id)), sortable(o.OpenedAt)
 }
 
-func ownerIndexPK(owner string, s chat.Status) string { return owner + "#" + string(s) }
+func ownerIndexPK(owner string, s chat.Status) string { return fmt.Sprintf("%s#%.1s", owner, s) }
 
-func statusIndexPK(s chat.Status, shard int) string { return string(s) + "#" + strconv.Itoa(shard) }
+func statusIndexPK(s chat.Status, shard int) string { return fmt.Sprintf("%.1s%d", s, shard) }
 
 func shardOf(id string) int {
 	sum := 0

@@ -67,7 +67,7 @@ func (s *Store) ChatsIn(ctx context.Context, statuses []chat.Status, after Place
 	var shards []shard
 	for _, status := range statuses {
 		for n := range statusShards {
-			shards = append(shards, shard{index: "byStatus", pkAttr: "statusKey", pk: statusIndexPK(status, n), skAttr: "statusAt"})
+			shards = append(shards, shard{index: "byStatus", pkAttr: "sx", pk: statusIndexPK(status, n), skAttr: "sa"})
 		}
 	}
 	return s.page(ctx, shards, after, limit, func(c chat.Chat, at Place) bool {
@@ -91,7 +91,7 @@ func entryOf(personID string, status chat.Status) func(chat.Chat, Place) bool {
 }
 
 func ofPerson(personID string, status chat.Status) shard {
-	return shard{index: "byOwner", pkAttr: "ownerKey", pk: ownerIndexPK(personID, status), skAttr: "ownerAt"}
+	return shard{index: "byOwner", pkAttr: "ok", pk: ownerIndexPK(personID, status), skAttr: "ot"}
 }
 
 // RecentChatsOf reads all open Chats of a person, the last message first, if they are at most most, which is at most 100;

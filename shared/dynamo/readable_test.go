@@ -120,7 +120,7 @@ func TestUnreadableRowsAreLeftOut(t *testing.T) {
 			return "C#" + bad, "0"
 		}, (*stage).chatsByAnyList},
 		"an entry of a list": {func(s *stage, bad string) (string, string) {
-			s.breaks("ChatsTable", "C#"+bad, "0", "statusAt", noNumber)
+			s.breaks("ChatsTable", "C#"+bad, "0", "sa", noNumber)
 			return "C#" + bad, "0"
 		}, func(s *stage, good, bad string) []string {
 			return s.named(good, bad, walk(s, 1, func(p dynamo.Place) (dynamo.ChatPage, error) {

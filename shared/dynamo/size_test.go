@@ -26,7 +26,7 @@ func TestItemsStayWithinOneKilobyte(t *testing.T) {
 	c := chat.Chat{ID: id, Number: "100000000000001",
 		Customer: chat.Customer{UserID: "US.13491208655302741918", Phone: "971501234567890", Username: strings.Repeat("u", 35),
 			Profile: strings.Repeat("ع", 36), Name: strings.Repeat("n", chat.MaxName), Language: "ar", ByHand: true, Country: "AE", Tags: tags},
-		Ownership: chat.Ownership{Status: chat.Open, Epoch: 1234, OwnerEpoch: 1234, OpenedAt: at, ClosedAt: at,
+		Ownership: chat.Ownership{Status: chat.Open, Epoch: 1234, OwnerEpoch: 1234, OpenedAt: at,
 			Pools: []string{"team:customer-support;languages=ar,en"}, WaitingSince: at, Priority: assign.Normal, RulesVersion: 1234, Routed: 1234},
 		Inbox: chat.Inbox{LastIn: secret.Key(at.Unix(), "x"), More: secret.Key(at.Unix(), "y"), Ahead: at,
 			Preview: chat.Preview{At: chat.MomentOf(secret.Key(at.Unix(), "x"), at), Direction: chat.Out, Text: strings.Repeat("ع", 36)}},
@@ -80,8 +80,8 @@ func TestItemsStayWithinOneKilobyte(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	owned := c
-	owned.Ownership = assigned.After.Ownership
+	owned := assigned.After
+	ended := owned.Closes(at, chat.System).After
 	joined := func(n int) chat.Chat {
 		c := c
 		for i := range n {
@@ -93,6 +93,7 @@ func TestItemsStayWithinOneKilobyte(t *testing.T) {
 		"a waiting Chat with everything, two Chats behind it": newChatItem(joined(2)),
 		"a waiting Chat with everything":                      newChatItem(c),
 		"an owned Chat with everything":                       newChatItem(owned),
+		"a closed Chat with everything":                       newChatItem(ended),
 		"history with eight candidates":                       history,
 		"history of a preference":                             preferred,
 		"history of a direct opening":                         opening,

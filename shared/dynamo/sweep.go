@@ -77,7 +77,7 @@ type WaitingChat struct {
 func (s *Store) OpenWaiting(ctx context.Context, round Round, settled time.Time, n int, unreadable func(chatID string, err error)) ([]WaitingChat, Round, error) {
 	var ids []string
 	for i := range statusShards {
-		open := shard{index: "byStatus", pkAttr: "statusKey", pk: statusIndexPK(chat.Open, i), skAttr: "statusAt"}
+		open := shard{index: "byStatus", pkAttr: "sx", pk: statusIndexPK(chat.Open, i), skAttr: "sa"}
 		newest, err := s.places(ctx, open, Place{At: settled.UnixMilli(), ID: lastID}, n)
 		if err != nil {
 			return nil, round, err
