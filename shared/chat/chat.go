@@ -96,7 +96,8 @@ const (
 type Customer struct {
 	UserID     string // BSUID: WhatsApp's business-scoped user id, opaque; empty if WhatsApp never told it
 	Phone      string // digits; empty if WhatsApp never told it
-	PhoneSince Key    // of the message that last showed the phone number
+	PhoneSince Shown  // of the newest message or notice that showed a phone number
+	PhoneFence Shown  // messages until then may stand in the Chat of somebody who had the number before; 0 if none can
 	Username   string // for display: people change it
 	Profile    string // the name they gave themselves on WhatsApp
 	Name       string // the name we gave them; wins over Profile
@@ -127,7 +128,8 @@ type Message struct {
 	Source     string // where it came from if not from the customer's phone to us: echo, history, standby, group, aside
 	Group      string // id of the WhatsApp group that it was written in
 	Forwarded  bool
-	Trimmed    bool // it was too large: only ids, identities, type and time are left
+	Trimmed    bool   // it was too large: only ids, identities, type and time are left
+	Shows      string // Secret.PhoneAddress of the number that it shows, or tells of, beside a user id
 	Arrived    time.Time
 	AdSource   string
 	Errors     []int  // WhatsApp's error codes: the content is unavailable
@@ -154,6 +156,7 @@ const (
 type Arrival struct {
 	Message  Message
 	Phone    string // of the customer, as the message shows it
+	Alias    *Alias // of that number, as read, where the Chat alone does not tell that the message belongs there; see Straight
 	Preview  string
 	Username string
 	NamedAt  string // Secret.UsernameAddress of the username

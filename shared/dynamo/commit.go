@@ -30,6 +30,9 @@ func (s *Store) Commit(ctx context.Context, change chat.Change) error {
 	for _, l := range change.Links {
 		t.link(change.Before.ID, l)
 	}
+	if change.Shows != nil {
+		t.show(*change.Shows)
+	}
 	if change.Arrival != nil {
 		t.message(change.Before, change.Arrival.Message)
 	}
@@ -98,6 +101,9 @@ func (t *transaction) changeChat(ch chat.Change) {
 	held := asRead(ch.Before)
 	if ch.Seen {
 		held = held.And(lastInAsRead(ch.Before))
+	}
+	if ch.Arrival != nil {
+		held = t.belongs(held, ch.Before, *ch.Arrival, u)
 	}
 	if ch.Arrival != nil && ch.Arrival.Language != "" {
 		held = held.And(name("lh").AttributeNotExists()) // people may say the language of a closed Chat, which raises no epoch
@@ -242,11 +248,6 @@ func inPool(held expression.ConditionBuilder, p assign.Pool) expression.Conditio
 		held = held.And(name("skills").Contains(skill))
 	}
 	return held
-}
-
-// link makes an identity lead to the Chat, if it leads nowhere yet.
-func (t *transaction) link(chatID string, l chat.Link) {
-	t.put(t.store.chats, chatItem{PK: chatPK(l.Address), SK: selfSK, To: chatID, Since: keyBytes(l.Since)}, absent())
 }
 
 func (t *transaction) put(table string, it any, held *expression.ConditionBuilder) {

@@ -168,7 +168,7 @@ func (t *transaction) mergeAway(m chat.Merge) {
 	u := &update{}
 	u.ownership(m.Other)
 	u.set("in", m.Survivor.Before.ID)
-	held := asRead(c).And(lastInAsRead(c), unreadAsRead(c), identitiesAsRead(c), saidAsRead(c), keyAsRead("pv", c.Preview.Key))
+	held := asRead(c).And(lastInAsRead(c), unreadAsRead(c), identitiesAsRead(c), numberAsRead(c), saidAsRead(c), keyAsRead("pv", c.Preview.Key))
 	u.remove("ur")
 	u.remove("mo")
 	t.update(t.store.chats, chatPK(c.ID), selfSK, u, held)
@@ -182,10 +182,7 @@ func (t *transaction) mergeInto(m chat.Merge) {
 	u.add("fr", set(m.Gains))
 	held := asRead(c).And(identitiesAsRead(c))
 	become(u, "user", c.Customer.UserID, customer.UserID)
-	if c.Customer.PhoneSince != customer.PhoneSince {
-		u.set("ph", customer.Phone)
-		u.set("ps", customer.PhoneSince[:])
-	}
+	held = u.number(held, c.Customer, customer)
 	for _, a := range []struct{ attribute, before, after string }{
 		{"un", c.Customer.Username, customer.Username}, {"pn", c.Customer.Profile, customer.Profile}, {"nm", c.Customer.Name, customer.Name},
 		{"lg", c.Customer.Language, customer.Language}, {"ct", c.Customer.Country, customer.Country},
@@ -217,26 +214,6 @@ func (t *transaction) mergeInto(m chat.Merge) {
 		held = held.And(older("pv", inbox.Preview.Key))
 	}
 	t.update(t.store.chats, chatPK(c.ID), selfSK, u, held)
-}
-
-// lead makes an alias of one Chat lead to another.
-func (t *transaction) lead(address, from, to string) {
-	u := &update{}
-	u.set("to", to)
-	t.update(t.store.chats, chatPK(address), selfSK, u, equals("to", from))
-}
-
-// Follow makes an alias that leads to a merged Chat lead to the one that goes on, so that its messages need not follow.
-// ErrRefused: it leads elsewhere by now.
-func (s *Store) Follow(ctx context.Context, address, from, to string) error {
-	t := transaction{store: s}
-	t.lead(address, from, to)
-	return t.commit(ctx)
-}
-
-// identitiesAsRead holds while no message showed another identity of the customer. A phone number is as new as its Key.
-func identitiesAsRead(c chat.Chat) expression.ConditionBuilder {
-	return textAsRead("user", c.Customer.UserID).And(keyAsRead("ps", c.Customer.PhoneSince))
 }
 
 // saidAsRead holds while nobody edited the customer.
