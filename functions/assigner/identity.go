@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 
 	"chatkeeper/shared/chat"
 	"chatkeeper/shared/dynamo"
@@ -144,42 +143,41 @@ func (a *assigner) userAndPhone(ctx context.Context, m whatsapp.Message, k chat.
 // showing is what it means for an alias that the customer of a Chat, which goes on or begins, had the phone number at that
 // moment; nil if the alias says so.
 func (a *assigner) showing(ctx context.Context, alias chat.Alias, phone string, at chat.Shown, id string) (*chat.Showing, error) {
-	after := alias
-	if alias.Free(at) {
-		after = alias.Shows(at, id, 0)
-	} else {
-		holder, until := alias.Holder(at)
-		c, err := a.goingOn(ctx, holder.Chat)
-		switch {
-		case err != nil || c.ID == id && holder.Since <= at:
+	chats := map[string]chat.Chat{}
+	for _, h := range alias.Holders {
+		c, err := a.goingOn(ctx, h.Chat)
+		if err != nil {
 			return nil, err
-		case c.ID == id: // from earlier on than was known
-			after.Holders = slices.Clone(alias.Holders)
-			after.Holders[0] = chat.Holder{Chat: id, Since: at}
-		default:
-			resumes, err := a.store.FirstShowing(ctx, c, alias.Address, at, until)
-			if err != nil {
-				return nil, err
-			}
-			if since := c.Customer.PhoneSince; resumes == 0 && c.Customer.Phone == phone && since.Proves() && since.Second() > at.Second() {
-				resumes = since // by a message that is counted, and not stored yet
-			}
-			after = alias.Shows(at, id, resumes)
+		}
+		chats[h.Chat], chats[c.ID] = c, c
+	}
+	now := alias.Resolved(func(id string) string { return chats[id].ID })
+	var resumes chat.Shown
+	if holder, until := now.Holder(at); !now.Free(at) && holder.Chat != id {
+		var err error
+		if resumes, err = a.resumes(ctx, chats[holder.Chat], alias.Address, phone, at, until); err != nil {
+			return nil, err
 		}
 	}
-	if after.Left == alias.Left && slices.Equal(after.Holders, alias.Holders) {
+	s := chat.Showing{Phone: phone, At: at, Before: alias, After: now.Shows(at, id, resumes)}
+	if s.After.Same(now) {
 		return nil, nil
 	}
-	last, err := a.goingOn(ctx, alias.Last().Chat)
-	if err != nil {
-		return nil, err
-	}
-	s := chat.Showing{Phone: phone, At: at, Before: alias, After: after}
-	s.Leads = after.Last().Chat == id || last.ID == id && after.Last() == alias.Last()
-	if s.Leads && last.ID != id {
+	last := chats[now.Last().Chat]
+	if s.Leads = s.After.Last().Chat == id; s.Leads && last.ID != id {
 		s.From = &last
 	}
 	return &s, nil
+}
+
+// resumes is when the customer of a Chat who had a phone number at a moment is known to have had it again after that; 0 if
+// they did not until the next one had it.
+func (a *assigner) resumes(ctx context.Context, c chat.Chat, address, phone string, at, until chat.Shown) (chat.Shown, error) {
+	first, err := a.store.FirstShowing(ctx, c, address, at, until)
+	if since := c.Customer.PhoneSince; first == 0 && c.Customer.Phone == phone && since.Proves() && since.Second() > at.Second() {
+		return since, err // by a message that is counted, and not stored yet
+	}
+	return first, err
 }
 
 // settle decides how a message is stored in the Chat where it belongs, which was read strongly. In most cases the Chat tells
@@ -233,6 +231,7 @@ func (a *assigner) elsewhere(ctx context.Context, alias chat.Alias, id string, m
 		seen[c.ID] = true
 		stored, err := a.store.Has(ctx, c, m.Key)
 		if err == nil && !stored && c.Counts(m.Key) {
+			m.Shows = "" // it stands with another customer
 			stored, err = true, a.store.PutMessage(ctx, c.ID, m)
 		}
 		if err != nil || stored {
@@ -407,6 +406,9 @@ func (a *assigner) leave(ctx context.Context, k chat.Key, p place, c chat.Chat, 
 	}
 	last, err := a.goingOn(ctx, p.alias.Last().Chat)
 	if err != nil || last.ID != c.ID {
+		return err
+	}
+	if since, err := a.store.FirstShowing(ctx, c, p.alias.Address, at, 0); since != 0 || err != nil {
 		return err
 	}
 	return again(a.store.Leave(ctx, c, number, *p.alias, at))

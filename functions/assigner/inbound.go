@@ -187,6 +187,7 @@ func (a *assigner) keep(ctx context.Context, m whatsapp.Message) (bool, error) {
 		return true, err
 	}
 	if elsewhere != nil {
+		arrival.Message.Shows = "" // it stands with another customer
 		return true, a.store.Reveal(ctx, *elsewhere, arrival.Message)
 	}
 	if stored, err := a.store.Has(ctx, c, arrival.Message.Key); err != nil {

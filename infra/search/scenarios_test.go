@@ -80,6 +80,7 @@ func (r *run) check(ctx context.Context) (invariant.Snapshot, error) {
 	if err != nil {
 		return all, err
 	}
+	all.PhoneAddress = r.secret.PhoneAddress
 	var broken []error
 	// A request may be held for as long as the run takes, and the order in a pool is judged by times taken before it.
 	for _, b := range invariant.Check(all, time.Hour) {

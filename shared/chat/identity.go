@@ -110,6 +110,24 @@ func (a Alias) after(at Shown) int {
 	return i
 }
 
+// Resolved is the alias with each holder's Chat in the place of those that were merged into it.
+func (a Alias) Resolved(goesOn func(id string) string) Alias {
+	holders := a.Holders
+	a.Holders = nil
+	for _, h := range holders {
+		h.Chat = goesOn(h.Chat)
+		if n := len(a.Holders); n == 0 || a.Holders[n-1].Chat != h.Chat {
+			a.Holders = append(a.Holders, h)
+		}
+	}
+	return a
+}
+
+// Same reports whether two aliases say the same.
+func (a Alias) Same(other Alias) bool {
+	return a.Left == other.Left && slices.Equal(a.Holders, other.Holders)
+}
+
 // Free reports whether nobody is known to have had the number at that moment.
 func (a Alias) Free(at Shown) bool { return len(a.Holders) == 0 || a.Left != 0 && a.Left < at }
 

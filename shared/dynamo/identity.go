@@ -148,16 +148,19 @@ func formerHolders(a chat.Alias) (all []string) {
 }
 
 // FirstShowing reads when the number with this address was first shown in a Chat, or one merged into it, beside a user id,
-// after one moment and before another; 0 if it was not. The end may be 0. It is strongly consistent.
+// after the second of one moment and before that of another; 0 if it was not. The end may be 0. It is strongly consistent.
 func (s *Store) FirstShowing(ctx context.Context, c chat.Chat, address string, after, before chat.Shown) (chat.Shown, error) {
 	var first chat.Shown
-	last := chat.LastKey
+	from, to := chat.FirstKey(after.Second()+1), chat.LastKey
 	if before != 0 {
-		last = chat.FirstKey(before.Second())
+		to = chat.FirstKey(before.Second())
+	}
+	if !from.Before(to) {
+		return 0, nil
 	}
 	for _, id := range append([]string{c.ID}, c.From...) {
 		e, err := expression.NewBuilder().WithFilter(equals("sh", address)).WithKeyCondition(expression.Key("pk").Equal(expression.Value(chatPK(id))).
-			And(expression.Key("sk").Between(expression.Value(messageSK(chat.FirstKey(after.Second()+1))), expression.Value(messageSK(last))))).Build()
+			And(expression.Key("sk").Between(expression.Value(messageSK(from)), expression.Value(messageSK(to))))).Build()
 		if err != nil {
 			return 0, err
 		}
