@@ -61,6 +61,9 @@ func (a *assigner) arrival(m whatsapp.Message) chat.Arrival {
 			Arrived: time.UnixMilli(m.ReceivedAt).Add(time.Duration(m.Position) * time.Microsecond).UTC(),
 		},
 	}
+	if shown := shown(m); shown != "" {
+		arrival.Message.Shows = a.secret.PhoneAddress(m.Number, shown)
+	}
 	if m.Direction == whatsapp.Out {
 		arrival.Username, arrival.Profile = "", ""
 	}
@@ -86,6 +89,17 @@ func source(m whatsapp.Message) string {
 		return "group"
 	case m.Effect() != whatsapp.Opens:
 		return "aside"
+	}
+	return ""
+}
+
+// shown is the phone number that a message proves to be its customer's, whose user id it tells too; empty if it proves none.
+func shown(m whatsapp.Message) string {
+	switch {
+	case m.System.NewPhone != "":
+		return m.System.NewPhone
+	case m.Customer.UserID != "" && m.System.UserID == "" && m.System.PreviousUserID == "":
+		return m.Customer.Phone
 	}
 	return ""
 }

@@ -93,7 +93,7 @@ func TestRequestsOfAMessageOnAnOpenChat(t *testing.T) {
 	}{
 		{"by user id", "US.1", "", []string{"GetItem", "UpdateItem", "PutItem"}},
 		{"by phone number", "", "15550102222", []string{"GetItem", "UpdateItem", "PutItem"}},
-		{"by both", "US.3", "15550103333", []string{"BatchGetItem", "UpdateItem", "PutItem"}},
+		{"by both", "US.3", "15550103333", []string{"GetItem", "UpdateItem", "PutItem"}},
 	} {
 		w.receives(text(test.user, test.phone, "first", morning))
 		calls = nil

@@ -98,7 +98,10 @@ func (a *assigner) receive(ctx context.Context, m whatsapp.Message, told *chat.A
 	if !arrival.Settled && c.MayHaveBeenAhead(arrival.Message.Key) {
 		return again(a.settle(ctx, m, told))
 	}
-	if c.Status == chat.Open && c.LastIn.Before(arrival.Message.Key) {
+	if elsewhere, err := a.belongs(ctx, where, *c, &arrival); elsewhere != nil || err != nil {
+		return err
+	}
+	if c.Status == chat.Open && c.LastIn.Before(arrival.Message.Key) && arrival.Alias == nil {
 		return err // it is the newest all the same: somebody read, and made room, between two tries
 	}
 	if stored, err := a.store.Has(ctx, *c, arrival.Message.Key); stored || err != nil {
@@ -107,7 +110,7 @@ func (a *assigner) receive(ctx context.Context, m whatsapp.Message, told *chat.A
 	if c.Status == chat.Open {
 		return a.store.Late(ctx, *c, arrival)
 	}
-	return a.open(ctx, *c, arrival, o)
+	return a.open(ctx, *c, arrival, o, nil)
 }
 
 // create begins a Chat at the address of the user id, so that its item is found without an alias; without a user id, at
@@ -123,22 +126,31 @@ func (a *assigner) create(ctx context.Context, m whatsapp.Message, arrival chat.
 	c.Ahead = arrival.Ahead
 	var links []chat.Link
 	if where.phoneToLink != "" {
-		c.Customer.PhoneSince = arrival.Message.Key
-		links = append(links, chat.Link{Address: where.phone, Since: arrival.Message.Key})
+		c.Customer.PhoneSince = arrival.Message.Shown()
+		links = append(links, chat.Link{Address: where.phone, Since: arrival.Message.Shown()})
 	}
-	if err := a.open(ctx, c, arrival, o, links...); err != nil {
+	if where.alias == nil {
+		return a.open(ctx, c, arrival, o, nil, links...)
+	}
+	shows, err := a.showing(ctx, *where.alias, m.Customer.Phone, arrival.Message.Shown(), c.ID)
+	if err != nil {
 		return err
 	}
-	if m.Customer.Phone != where.phoneToLink {
-		return dynamo.ErrRefused // begin again: the phone number still leads to the person who had it before
+	// Behind what the transaction holds as read.
+	if elsewhere, err := a.elsewhere(ctx, *where.alias, c.ID, arrival.Message); elsewhere != nil || err != nil {
+		return err
 	}
-	return nil
+	if shows == nil { // no room in the alias for what is so old
+		shows = &chat.Showing{Before: *where.alias, After: *where.alias}
+	}
+	c.Customer = shows.Of(c.Customer)
+	return a.open(ctx, c, arrival, o, shows, links...)
 }
 
 // open is the routing event: the message opens the Chat, and the rules in force say in which pool. Somebody of the pool
 // who is free gets it at once if nobody waits there (direct.go); else it waits. Either is one transaction; a waiting
 // entry's stream record is the signal to serve the pool.
-func (a *assigner) open(ctx context.Context, c chat.Chat, arrival chat.Arrival, o *openings, links ...chat.Link) error {
+func (a *assigner) open(ctx context.Context, c chat.Chat, arrival chat.Arrival, o *openings, shows *chat.Showing, links ...chat.Link) error {
 	rules, err := a.rules(ctx)
 	if err != nil {
 		return err
@@ -153,11 +165,11 @@ func (a *assigner) open(ctx context.Context, c chat.Chat, arrival chat.Arrival, 
 	}
 	placed := asked.Place(arrival.Message, rules.Rules, rules.Version, rules.Settings, now)
 	if change := a.direct(ctx, c, placed, arrival, o); change != nil {
-		change.Links = links
+		change.Links, change.Shows = links, shows
 		return a.openFor(ctx, *change, o)
 	}
 	waits := c.Opens(now, placed, arrival)
-	waits.Links = links
+	waits.Links, waits.Shows = links, shows
 	return a.store.Commit(ctx, waits)
 }
 
@@ -187,6 +199,14 @@ func (a *assigner) keep(ctx context.Context, m whatsapp.Message, told *chat.Arri
 	}
 	if !arrival.Settled && c.MayHaveBeenAhead(arrival.Message.Key) {
 		return false, again(a.settle(ctx, m, told))
+	}
+	elsewhere, err := a.belongs(ctx, where, c, &arrival)
+	if err != nil {
+		return true, err
+	}
+	if elsewhere != nil {
+		arrival.Message.Shows = "" // it stands with another customer
+		return true, a.store.Reveal(ctx, *elsewhere, arrival.Message)
 	}
 	if stored, err := a.store.Has(ctx, c, arrival.Message.Key); err != nil {
 		return true, err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/smithy-go/middleware"
-	"pgregory.net/rapid"
 
 	"chatkeeper/infra/faults"
 	"chatkeeper/infra/local/seed"
@@ -19,7 +17,6 @@ import (
 	"chatkeeper/shared/chat"
 	"chatkeeper/shared/dynamo"
 	"chatkeeper/shared/invariant"
-	"chatkeeper/shared/queue"
 	"chatkeeper/shared/team"
 )
 
@@ -587,148 +584,6 @@ func TestMergersSideBySide(t *testing.T) {
 	if got := w.texts(w.the()); !slices.Equal(got, []string{"i", "a", "b", "c", "d", "e", "f", "g", "h"}) {
 		t.Errorf("it reads %q", got)
 	}
-}
-
-// I8 and I4 over histories drawn at random: customers write under their phone number, their user id or both, change their
-// number or their user id (and WhatsApp says so, before or after they write from it, or before they write at all), messages
-// come late under an old user id, numbers are recycled, Chats are served and closed, and deliveries come again. In the end each customer has one Chat that reads as they wrote, and nothing of a stranger's.
-func TestRandomIdentities(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, agent("dan", 0, "support", "sales"), agent("eve", 0, "support", "sales"))
-	run := 0
-	rapid.Check(t, func(r *rapid.T) {
-		run++
-		type person struct {
-			user, phone string
-			before      []string // user ids that they had
-			wrote       []string
-			bound       bool // a message showed user id and phone number together
-		}
-		var people []*person
-		numbers := 0
-		number := func() string { numbers++; return fmt.Sprintf("1555%04d%03d", run, numbers) }
-		for i := range rapid.IntRange(1, 3).Draw(r, "customers") {
-			people = append(people, &person{user: fmt.Sprintf("US.%d.%d", run, i), phone: number()})
-		}
-		var past []string
-		heirs := map[string]bool{} // numbers that were recycled
-		var held []func()          // what WhatsApp tells later, in another order
-		clock := 0
-		send := func(p *person, m map[string]any, reads string) {
-			body := w.updates("messages", m)[0]
-			past = append(past, body)
-			p.wrote = append(p.wrote, reads)
-			w.must(w.update(t.Context(), body))
-		}
-		write := func(p *person, user, phone string) {
-			clock++
-			if user != "" && phone != "" {
-				p.bound = true
-			}
-			said := fmt.Sprintf("%s says %d", p.user, clock)
-			send(p, text(user, phone, said, minute(clock)), said)
-		}
-		for range rapid.IntRange(3, 14).Draw(r, "steps") {
-			p := rapid.SampledFrom(people).Draw(r, "who")
-			switch rapid.IntRange(0, 12).Draw(r, "what") {
-			case 10: // a new user id
-				clock++
-				told := map[string]any{"type": "user_changed_user_id", "previous_user_id": p.user}
-				p.before = append(p.before, p.user)
-				p.user = fmt.Sprintf("US.%d.%d.%d", run, numbers, clock)
-				told["user_id"] = p.user
-				phone := ""
-				if p.bound && rapid.Bool().Draw(r, "with the number") {
-					phone = p.phone
-				}
-				m := system(p.user, phone, clock, told)
-				if rapid.Bool().Draw(r, "writes under it first") {
-					write(p, p.user, "")
-				}
-				if rapid.Bool().Draw(r, "told late") {
-					held = append(held, func() { send(p, m, "") })
-					break
-				}
-				send(p, m, "")
-			case 12:
-				if len(held) > 0 {
-					i := rapid.IntRange(0, len(held)-1).Draw(r, "told now")
-					held[i]()
-					held = slices.Delete(held, i, i+1)
-				}
-			case 11:
-				if len(p.before) > 0 {
-					write(p, rapid.SampledFrom(p.before).Draw(r, "late, as"), "")
-				}
-			case 0, 1:
-				write(p, "", p.phone)
-			case 2, 3:
-				write(p, p.user, "")
-			case 4, 5:
-				write(p, p.user, p.phone)
-			case 6: // a new number; the old one is free
-				if !p.bound {
-					break
-				}
-				old := p.phone
-				p.phone = number()
-				told := system(p.user, old, clock+1, map[string]any{"type": "user_changed_number", "wa_id": p.phone})
-				clock++
-				if rapid.Bool().Draw(r, "writes first") {
-					write(p, "", p.phone)
-				}
-				send(p, told, "")
-				if !heirs[old] && rapid.Bool().Draw(r, "recycled") { // once: no number is recycled twice while a message may be late
-					heirs[old] = true
-					heir := &person{user: fmt.Sprintf("US.%d.heir%d", run, numbers), phone: old}
-					people = append(people, heir)
-					write(heir, heir.user, heir.phone)
-				}
-			case 7:
-				if len(past) > 0 {
-					w.must(w.update(t.Context(), rapid.SampledFrom(past).Draw(r, "again")))
-				}
-			case 8:
-				w.must(w.serve(t.Context(), queue.Signal{Pool: support}))
-			case 9:
-				leads, err := w.store.Find(t.Context(), testSecret.UserAddress(seed.SupportNumber, p.user), "", true)
-				w.must(err)
-				if leads.User != nil {
-					c, err := w.goingOn(t.Context(), leads.User.Chat)
-					w.must(err)
-					w.closesIf(c.ID)
-				}
-			}
-		}
-		for _, tells := range slices.Backward(held) {
-			tells()
-		}
-		for _, p := range people {
-			write(p, p.user, p.phone) // the proof, at last
-		}
-		for _, body := range past {
-			w.must(w.update(t.Context(), body))
-		}
-		for _, p := range people {
-			leads, err := w.store.Find(t.Context(), testSecret.UserAddress(seed.SupportNumber, p.user), testSecret.PhoneAddress(seed.SupportNumber, p.phone), true)
-			w.must(err)
-			c, err := w.goingOn(t.Context(), leads.User.Chat)
-			w.must(err)
-			other, err := w.goingOn(t.Context(), leads.Phone.Chat)
-			w.must(err)
-			if c.ID != other.ID {
-				r.Fatalf("%s has two Chats", p.user)
-			}
-			got := w.texts(c)
-			want := slices.Clone(p.wrote)
-			slices.SortFunc(got, cmp.Compare[string])
-			slices.SortFunc(want, cmp.Compare[string])
-			if !slices.Equal(got, want) {
-				r.Fatalf("the Chat of %s reads %q, they wrote %q", p.user, got, want)
-			}
-		}
-	})
-	w.checked()
 }
 
 // editAs gives the customer a name.

@@ -297,12 +297,32 @@ func TestCheckerFindsBreaches(t *testing.T) {
 				}
 			}
 		}},
-		"a message twice":    {"I4", func(s *invariant.Snapshot) { s.Messages = append(s.Messages, s.Messages[0]) }},
-		"a lost message":     {"I4", func(s *invariant.Snapshot) { s.Messages = s.Messages[1:] }},
-		"a lost entry":       {"I5", func(s *invariant.Snapshot) { s.Entries = nil }},
-		"an entry too many":  {"I5", func(s *invariant.Snapshot) { s.Entries = append(s.Entries, s.Entries[0]) }},
-		"a customer's two":   {"I8", func(s *invariant.Snapshot) { s.Chats[1].Customer.UserID = s.Chats[0].Customer.UserID }},
-		"an alias to nobody": {"I8", func(s *invariant.Snapshot) { s.Aliases = append(s.Aliases, invariant.Alias{Address: "x", Chat: "y"}) }},
+		"a message twice":   {"I4", func(s *invariant.Snapshot) { s.Messages = append(s.Messages, s.Messages[0]) }},
+		"a lost message":    {"I4", func(s *invariant.Snapshot) { s.Messages = s.Messages[1:] }},
+		"a lost entry":      {"I5", func(s *invariant.Snapshot) { s.Entries = nil }},
+		"an entry too many": {"I5", func(s *invariant.Snapshot) { s.Entries = append(s.Entries, s.Entries[0]) }},
+		"a customer's two":  {"I8", func(s *invariant.Snapshot) { s.Chats[1].Customer.UserID = s.Chats[0].Customer.UserID }},
+		"an alias to nobody": {"I8", func(s *invariant.Snapshot) {
+			s.Aliases = append(s.Aliases, invariant.Alias{Alias: chat.Alias{Address: "x"}.Shows(1, "y", 0)})
+		}},
+		"a number that leads elsewhere": {"I8", func(s *invariant.Snapshot) {
+			s.PhoneAddress = func(string, string) string { return "x" }
+			s.Chats[0].Customer.Phone = "1"
+			s.Aliases = append(s.Aliases, invariant.Alias{Alias: chat.Alias{Address: "x"}.Shows(1, s.Chats[1].ID, 0)})
+		}},
+		"a number that was left": {"I8", func(s *invariant.Snapshot) {
+			s.PhoneAddress = func(string, string) string { return "x" }
+			s.Chats[0].Customer.Phone = "1"
+			s.Aliases = append(s.Aliases, invariant.Alias{Alias: chat.Alias{Address: "x", Left: 2}.Shows(1, s.Chats[0].ID, 0)})
+		}},
+		"a number that another had then": {"I8", func(s *invariant.Snapshot) {
+			s.Messages[0].Shows = "x"
+			i := slices.IndexFunc(s.Chats, func(c chat.Chat) bool { return c.ID != s.Messages[0].Chat })
+			s.Aliases = append(s.Aliases, invariant.Alias{Alias: chat.Alias{Address: "x"}.Shows(1, s.Chats[i].ID, 0)})
+		}},
+		"holders out of order": {"I8", func(s *invariant.Snapshot) {
+			s.Aliases = append(s.Aliases, invariant.Alias{Alias: chat.Alias{Address: "x", Holders: []chat.Holder{{Chat: s.Chats[0].ID, Since: 9}, {Chat: s.Chats[1].ID, Since: 3}}}})
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bad := good

@@ -71,7 +71,7 @@ func (d *desk) opensAt(number, id, phone, text string) {
 	m := chat.Message{Key: d.secret.Key(d.clock.Unix(), id), WAMID: "wamid." + id, Direction: chat.In, Type: "text", Text: text, Arrived: d.clock}
 	c := chat.Chat{ID: id, Number: number, Customer: chat.Customer{Phone: phone, Profile: "Layla", Language: "en"}}
 	change := c.Opens(d.clock, c.Place(m, f.Rules, f.Version, f.Settings, d.clock), chat.Arrival{Message: m, Preview: text})
-	change.Links = []chat.Link{{Address: d.secret.PhoneAddress(number, phone), Since: m.Key}}
+	change.Links = []chat.Link{{Address: d.secret.PhoneAddress(number, phone), Since: m.Key.Alone()}}
 	if err := d.store.Commit(d.Context(), change); err != nil {
 		d.Fatal(err)
 	}

@@ -80,6 +80,7 @@ func (r *run) check(ctx context.Context) (invariant.Snapshot, error) {
 	if err != nil {
 		return all, err
 	}
+	all.PhoneAddress = r.secret.PhoneAddress
 	var broken []error
 	for _, b := range invariant.Check(all) {
 		broken = append(broken, errors.New(b.String()))

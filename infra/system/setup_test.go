@@ -137,6 +137,7 @@ func (w *world) checked(what string, holds func(invariant.Snapshot) bool) invari
 	fulfilled := false
 	for deadline := time.Now().Add(w.patience); time.Now().Before(deadline); {
 		all = w.snapshot()
+		all.PhoneAddress = w.secret.PhoneAddress
 		breaches = invariant.Check(all)
 		if fulfilled = holds(all); fulfilled && len(breaches) == 0 {
 			return all

@@ -77,6 +77,7 @@ type Change struct {
 	Auto    *Auto    // set when a rule chose the owner; nil when a person did
 	Arrival *Arrival // the customer message that opened the Chat
 	Links   []Link   // identities that begin to lead to this Chat
+	Shows   *Showing // of a new Chat: the phone number that led elsewhere until its first message
 	Needs   []Need   // who must be what at the moment of the write
 	Holds   Part     // what the decision looked at beside what the change alters
 }
@@ -113,7 +114,7 @@ type Auto struct {
 // Link makes an identity lead to a Chat.
 type Link struct {
 	Address string // Secret.UserAddress or Secret.PhoneAddress
-	Since   Key    // of the message that showed the identity
+	Since   Shown  // by the message or notice that showed the identity
 }
 
 // Opens is what a customer message makes of a Chat that does not exist or is closed: it opens and waits.

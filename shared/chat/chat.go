@@ -80,7 +80,8 @@ const (
 type Customer struct {
 	UserID     string // BSUID: WhatsApp's business-scoped user id, opaque; empty if WhatsApp never told it
 	Phone      string // digits; empty if WhatsApp never told it
-	PhoneSince Key    // of the message that last showed the phone number
+	PhoneSince Shown  // of the newest message or notice that showed a phone number
+	PhoneFence Shown  // messages until then may stand in the Chat of somebody who had the number before; 0 if none can
 	Username   string // for display: people change it
 	Profile    string // the name they gave themselves on WhatsApp
 	Name       string // the name we gave them; wins over Profile
@@ -112,6 +113,7 @@ type Message struct {
 	Group      string // id of the WhatsApp group that it was written in
 	Forwarded  bool
 	Trimmed    bool      // it was too large: only ids, identities, type and time are left
+	Shows      string    // Secret.PhoneAddress of the number that it shows, or tells of, beside a user id
 	Arrived    time.Time // at the webhook, plus a microsecond for each update before it in its delivery; of a reply: accepted
 	AdSource   string
 	Errors     []int  // WhatsApp's error codes: the content is unavailable
@@ -156,6 +158,7 @@ const (
 type Arrival struct {
 	Message  Message
 	Phone    string // of the customer, as the message shows it
+	Alias    *Alias // of that number, as read, where the Chat alone does not tell that the message belongs there; see Straight
 	Preview  string
 	Username string
 	NamedAt  string // Secret.UsernameAddress of the username

@@ -55,7 +55,7 @@ func (c Chat) Receives(a Arrival) Chat {
 	if a.Language != "" {
 		shown.Customer.Language = a.Language
 	}
-	return shown
+	return shown.again(a)
 }
 
 // Keeps is the Chat with a message in it that neither opens it nor moves it forward: a reaction, an edit, an echo,
@@ -64,7 +64,7 @@ func (c Chat) Keeps(a Arrival, counts bool) Chat {
 	if counts && c.Status == Open {
 		c.Inbox = c.counts(a.Message.Key)
 	}
-	return c.shows(a)
+	return c.shows(a).again(a)
 }
 
 // shows is the Chat with the message as its preview, unless a list shows nothing of it or something newer.

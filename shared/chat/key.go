@@ -39,17 +39,20 @@ func (k Key) String() string { return keyText.EncodeToString(k[:]) }
 
 // NewKey is the Key of a message of ours, which WhatsApp has not named yet: its time, and a random mark.
 func NewKey(at time.Time) Key {
-	k := FirstKey(at)
+	k := FirstKey(at.Unix())
 	_, _ = rand.Read(k[timeSize:]) // never fails
 	return k
 }
 
-// FirstKey comes before every other Key of its second.
-func FirstKey(second time.Time) Key {
+// FirstKey is before all Keys of a second (Unix; what lies outside 1970…2106 is clamped).
+func FirstKey(second int64) Key {
 	var k Key
-	binary.BigEndian.PutUint32(k[:], uint32(min(max(second.Unix(), 0), math.MaxUint32)))
+	binary.BigEndian.PutUint32(k[:], uint32(min(max(second, 0), math.MaxUint32)))
 	return k
 }
+
+// LastKey is behind all Keys.
+var LastKey = Key{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF}
 
 // ParseKey reads what String wrote.
 func ParseKey(text string) (Key, error) {
@@ -61,7 +64,9 @@ func ParseKey(text string) (Key, error) {
 }
 
 // Time is WhatsApp's time stamp of the message, to the second.
-func (k Key) Time() time.Time { return time.Unix(int64(binary.BigEndian.Uint32(k[:])), 0).UTC() }
+func (k Key) Time() time.Time { return time.Unix(k.second(), 0).UTC() }
+
+func (k Key) second() int64 { return int64(binary.BigEndian.Uint32(k[:])) }
 
 // Mark is what stands for the message among the unread ones.
 func (k Key) Mark() Mark { return Mark(k[timeSize:][:markSize]) }
@@ -78,7 +83,7 @@ type Secret []byte
 
 // Key of the message with this WhatsApp id and time stamp (Unix seconds; what lies outside 1970…2106 is clamped).
 func (s Secret) Key(seconds int64, wamid string) Key {
-	k := FirstKey(time.Unix(seconds, 0))
+	k := FirstKey(seconds)
 	copy(k[timeSize:], s.hash("message", wamid))
 	return k
 }

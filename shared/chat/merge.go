@@ -107,9 +107,10 @@ func (c Chat) takesOver(at time.Time, other Chat, placed Placed) Change {
 
 func (c Customer) joined(other Customer, userID string) Customer {
 	c.UserID = cmp.Or(userID, c.UserID, other.UserID)
-	if c.PhoneSince.Before(other.PhoneSince) {
-		c.Phone, c.PhoneSince = other.Phone, other.PhoneSince
+	if other.Phone != "" && (c.Phone == "" || c.newest(other.Phone, other.PhoneSince)) {
+		c.Phone = other.Phone
 	}
+	c.PhoneSince, c.PhoneFence = max(c.PhoneSince, other.PhoneSince), max(c.PhoneFence, other.PhoneFence)
 	c.Username = cmp.Or(c.Username, other.Username)
 	c.Profile = cmp.Or(c.Profile, other.Profile)
 	c.Name = cmp.Or(c.Name, other.Name)

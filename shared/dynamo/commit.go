@@ -27,10 +27,17 @@ func (s *Store) Commit(ctx context.Context, change chat.Change) error {
 		}
 		t.put(s.chats, newChatItem(change.After), absent())
 	} else {
-		t.chat(change.Before, change.After, change.Holds)
+		var held []expression.ConditionBuilder
+		if change.Arrival != nil {
+			held = t.belongs(change.Before, *change.Arrival)
+		}
+		t.chat(change.Before, change.After, change.Holds, held...)
 	}
 	for _, l := range change.Links {
 		t.link(change.Before.ID, l)
+	}
+	if change.Shows != nil {
+		t.show(*change.Shows)
 	}
 	if change.Arrival != nil {
 		t.message(change.Before, change.Arrival.Message)
@@ -167,11 +174,6 @@ func inPool(held expression.ConditionBuilder, p assign.Pool) expression.Conditio
 		held = held.And(name("skills").Contains(skill))
 	}
 	return held
-}
-
-// link makes an identity lead to the Chat, if it leads nowhere yet.
-func (t *transaction) link(chatID string, l chat.Link) {
-	t.put(t.store.chats, chatItem{PK: chatPK(l.Address), SK: selfSK, To: chatID, Since: keyBytes(l.Since)}, absent())
 }
 
 func (t *transaction) put(table string, it any, held *expression.ConditionBuilder) {

@@ -153,13 +153,13 @@ func TestNothingIsPutTwice(t *testing.T) {
 	}
 	first := chat.Chat{ID: "c", Number: seed.SupportNumber}
 	change := w.opens(first, message("a", 1))
-	change.Links = []chat.Link{{Address: "phone", Since: secret.Key(1, "a")}}
+	change.Links = []chat.Link{{Address: "phone", Since: secret.Key(1, "a").Beside()}}
 	w.must(w.Commit(ctx, change))
 	refused("the same Chat by another message", w.Commit(ctx, w.opens(first, message("b", 2))))
 	other := w.opens(chat.Chat{ID: "d", Number: seed.SupportNumber}, message("b", 2))
 	other.Links = change.Links
 	refused("another Chat with the same identity", w.Commit(ctx, other))
-	refused("the identity for another Chat", w.Link(ctx, w.read("c"), chat.Link{Address: "phone", Since: secret.Key(3, "x")}, chat.Identities{Phone: "1"}))
+	refused("the identity for another Chat", w.Link(ctx, w.read("c"), chat.Link{Address: "phone", Since: secret.Key(3, "x").Beside()}, chat.Identities{Phone: "1"}))
 
 	deliver := func(m chat.Message) error {
 		_, err := w.Deliver(ctx, "c", chat.Arrival{Message: m, Preview: "hello"})
@@ -190,34 +190,6 @@ func (w *world) forget(ctx context.Context, id string) error {
 	_, err := w.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{TableName: &w.chats, UpdateExpression: &update,
 		Key: map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: "C#" + id}, "sk": &types.AttributeValueMemberS{Value: "0"}}})
 	return err
-}
-
-// A phone number moves forward in time only, and only from where it was seen to lead.
-func TestPhoneNumberMovesForward(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	ctx := t.Context()
-	for i, id := range []string{"old", "new"} {
-		change := w.opens(chat.Chat{ID: id, Number: seed.SupportNumber, Customer: chat.Customer{UserID: id}}, message(id, int64(i+1)))
-		w.must(w.Commit(ctx, change))
-	}
-	at := func(second int64) chat.Link { return chat.Link{Address: "phone", Since: secret.Key(second, "m")} }
-	w.must(w.Link(ctx, w.read("old"), at(10), chat.Identities{Phone: "1"}))
-	if err := w.MovePhone(ctx, at(9), w.read("old"), w.read("new"), "1"); !errors.Is(err, dynamo.ErrRefused) {
-		t.Errorf("an older message moved it: %v", err)
-	}
-	if err := w.MovePhone(ctx, at(11), w.read("new"), w.read("old"), "1"); !errors.Is(err, dynamo.ErrRefused) {
-		t.Errorf("it moved from where it was not: %v", err)
-	}
-	w.must(w.MovePhone(ctx, at(11), w.read("old"), w.read("new"), "1"))
-	if w.read("old").Customer.Phone != "" || w.read("new").Customer.Phone != "1" {
-		t.Error("the Chats do not know")
-	}
-	leads, err := w.Find(ctx, "", "phone", true)
-	w.must(err)
-	if leads.Phone.Chat != "new" {
-		t.Errorf("it leads to %s", leads.Phone.Chat)
-	}
 }
 
 // A pool that was listed again after it was seen empty stays listed.

@@ -1,6 +1,7 @@
 package dynamo
 
 import (
+	"bytes"
 	"maps"
 	"reflect"
 	"slices"
@@ -38,6 +39,11 @@ const (
 	byUnread
 	// byLanguage: the language and whether people said it are as read.
 	byLanguage
+	// byUser: the user id is as read, and the phone number, which proves whose it is.
+	byUser
+	// byShowing: of the phone number and the moment when it was shown last, the stored moment is earlier where the number
+	// changes with a later one. Where only the moment does, it may be the same, and the number is as read. Else both are.
+	byShowing
 )
 
 // guarded is how an attribute of a Chat is guarded. Where one of with is written too, its guard is enough: the attribute
@@ -57,7 +63,7 @@ var guards = map[string]guarded{
 	"li": {by: byOrder}, "ur": {by: byRoom}, "mo": {by: byUnread}, "ah": {by: byOrder},
 	"pv": {by: byOrder}, "pd": {by: asRead, with: []string{"pv"}}, "pt": {by: asRead, with: []string{"pv"}},
 
-	"user": {by: asRead}, "ps": {by: byOrder}, "ph": {by: asRead, with: []string{"ps"}},
+	"user": {by: byUser}, "ph": {by: byShowing}, "pa": {by: byShowing}, "pf": {by: byOrder},
 	"un": {by: asRead, with: []string{"pv", "li"}}, "pn": {by: asRead, with: []string{"pv", "li"}},
 	"nm": {by: asRead}, "tg": {by: asRead}, "ct": {by: asRead}, "lg": {by: byLanguage}, "lh": {by: byLanguage},
 }
@@ -67,8 +73,8 @@ var guards = map[string]guarded{
 var parts = map[chat.Part][]string{
 	chat.OwnershipPart: {"ep", "rt", "po"},
 	chat.InboxPart:     {"li", "ur", "mo"},
-	chat.IdentityPart:  {"user", "ps"},
-	chat.Whole:         {"ep", "rt", "po", "li", "ur", "mo", "ah", "pv", "user", "ps", "nm", "tg", "lg", "lh", "ct"},
+	chat.IdentityPart:  {"user", "ph"},
+	chat.Whole:         {"ep", "rt", "po", "li", "ur", "mo", "ah", "pv", "user", "ph", "pa", "pf", "nm", "tg", "lg", "lh", "ct"},
 }
 
 // chatWrite is the update of a Chat's item and the condition under which it is right.
@@ -156,9 +162,35 @@ func (w *chatWrite) guard(attribute string, old, now Item, differs map[string]bo
 		w.asRead(old, "ur", "mo")
 	case byLanguage:
 		w.asRead(old, "lg", "lh")
+	case byUser:
+		w.asRead(old, "user", "ph")
+	case byShowing:
+		w.showing(old, now, differs)
 	default:
 		w.asRead(old, attribute)
 	}
+}
+
+func (w *chatWrite) showing(old, now Item, differs map[string]bool) {
+	earlier := now["pa"] != nil && bytes.Compare(bytesOf(old["pa"]), bytesOf(now["pa"])) < 0
+	switch {
+	case !earlier:
+		w.asRead(old, "ph", "pa")
+	case differs["ph"]:
+		w.holds("pa <", name("pa").AttributeNotExists().Or(name("pa").LessThan(expression.Value(now["pa"]))))
+	default:
+		w.asRead(old, "ph")
+		w.holds("pa <=", name("pa").AttributeNotExists().Or(name("pa").LessThanEqual(expression.Value(now["pa"]))))
+	}
+}
+
+// bytesOf is a binary attribute; nil if there is none.
+func bytesOf(v types.AttributeValue) []byte {
+	b, _ := v.(*types.AttributeValueMemberB)
+	if b == nil {
+		return nil
+	}
+	return b.Value
 }
 
 // asRead holds while attributes are as read.

@@ -35,6 +35,26 @@ func (s *stage) leads(address string) string {
 	return leads.User.Chat
 }
 
+// alias is that of a phone number.
+func (s *stage) alias(address string) chat.Alias {
+	s.Helper()
+	leads, err := s.store.Find(s.Context(), "", address, true)
+	s.must(err)
+	return leads.Phone.Alias
+}
+
+// showing is what it means that a Chat's customer had a phone number at a moment.
+func (s *stage) showing(address, phone string, at chat.Shown, id string) chat.Showing {
+	s.Helper()
+	alias := s.alias(address)
+	shows := chat.Showing{Phone: phone, At: at, Before: alias, After: alias.Shows(at, id, 0)}
+	last := s.goingOn(alias.Last().Chat)
+	if shows.Leads = shows.After.Last().Chat == id; shows.Leads && last.ID != id {
+		shows.From = &last
+	}
+	return shows
+}
+
 // forgets takes away the user id that a Chat knows its customer by.
 func (s *stage) forgets(chats ...string) {
 	s.Helper()
@@ -55,23 +75,40 @@ func TestIdentitiesHoldWhileAsRead(t *testing.T) {
 	s := newStage(t)
 	ctx := t.Context()
 	address := func(l line) string { return "address of " + l.user }
-	at := func(l line, n int) chat.Link { return chat.Link{Address: address(l), Since: s.key(n)} }
-	elsewhere := func(l line, n int) chat.Link { return chat.Link{Address: fmt.Sprint(n, address(l)), Since: s.key(n)} }
+	at := func(l line, n int) chat.Link { return chat.Link{Address: address(l), Since: s.key(n).Beside()} }
+	elsewhere := func(l line, n int) chat.Link {
+		return chat.Link{Address: fmt.Sprint(n, address(l)), Since: s.key(n).Beside()}
+	}
 	phone := func(l line, n int) string { return fmt.Sprint(n, l.user) } // as message n shows it
 
-	// What is written because of message 10, with the Chat and the other one as they were read.
-	type write func(l line, c, other chat.Chat) error
-	link := func(l line, c, _ chat.Chat) error {
-		return s.store.Link(ctx, c, at(l, 10), chat.Identities{Phone: phone(l, 10)})
+	// What is written because of message 10, with everything as it is read now.
+	type write func(l line) func() error
+	of := func(l line) chat.Chat { return s.goingOn(l.id) }
+	link := func(l line) func() error {
+		c := of(l)
+		return func() error { return s.store.Link(ctx, c, at(l, 10), chat.Identities{Phone: phone(l, 10)}) }
 	}
-	linkUser := func(l line, c, _ chat.Chat) error {
-		return s.store.Link(ctx, c, at(l, 10), chat.Identities{UserID: "new " + l.user})
+	linkUser := func(l line) func() error {
+		c := of(l)
+		return func() error { return s.store.Link(ctx, c, at(l, 10), chat.Identities{UserID: "new " + l.user}) }
 	}
-	renew := func(l line, c, _ chat.Chat) error { return s.store.Renew(ctx, c, at(l, 10), "new "+l.user) }
-	move := func(l line, c, other chat.Chat) error {
-		return s.store.MovePhone(ctx, at(l, 10), other, c, phone(l, 5))
+	renew := func(l line) func() error {
+		c := of(l)
+		return func() error { return s.store.Renew(ctx, c, at(l, 10), "new "+l.user) }
 	}
-	follow := func(l line, c, other chat.Chat) error { return s.store.Follow(ctx, address(l), other.ID, c.ID) }
+	move := func(l line) func() error {
+		c := of(l)
+		shows := s.showing(address(l), phone(l, 5), s.key(10).Beside(), c.ID)
+		return func() error { return s.store.Show(ctx, c, shows) }
+	}
+	follow := func(l line) func() error {
+		c := of(l)
+		return func() error { return s.store.Follow(ctx, address(l), l.other, c.ID) }
+	}
+	leave := func(l line) func() error {
+		c, alias := s.chat(l.other), s.alias(address(l))
+		return func() error { return s.store.Leave(ctx, c, phone(l, 5), alias, s.key(10).Told()) }
+	}
 
 	// What somebody else does first.
 	merges := func(l line) { s.merge(l.id, l.from) } // the third goes on
@@ -89,12 +126,18 @@ func TestIdentitiesHoldWhileAsRead(t *testing.T) {
 	}
 	renewed := func(l line) { s.must(s.store.Renew(ctx, s.chat(l.id), elsewhere(l, 9), "first "+l.user)) }
 	moved := func(l line) {
-		s.must(s.store.MovePhone(ctx, at(l, 9), s.chat(l.other), s.chat(l.from), phone(l, 5)))
+		s.must(s.store.Show(ctx, s.chat(l.from), s.showing(address(l), phone(l, 5), s.key(9).Beside(), l.from)))
 	}
 
 	movedBack := func(l line) {
 		moved(l)
-		s.must(s.store.MovePhone(ctx, at(l, 11), s.chat(l.from), s.chat(l.other), phone(l, 5)))
+		s.must(s.store.Show(ctx, s.chat(l.other), s.showing(address(l), phone(l, 5), s.key(11).Beside(), l.other)))
+	}
+
+	shownAgain := func(l line) { // by an aside
+		a := s.arrival(l.user, 11)
+		a.Phone, a.Preview, a.Message.Shows = phone(l, 5), "", address(l)
+		s.must(s.store.Keep(ctx, s.chat(l.other), a, false))
 	}
 
 	itself := func(l line) string { return s.goingOn(l.id).ID }
@@ -145,6 +188,10 @@ func TestIdentitiesHoldWhileAsRead(t *testing.T) {
 		{"a number that its old holder left, a third one's first", left, move, moved, false, third, hasPhone(12)},
 		{"a number that its old holder left, there and back first", left, move, movedBack, false, other, hasPhone(12)},
 		{"an alias of a merged Chat, moved first", others, follow, moved, false, third, noPhone},
+		{"a number that is left, moved first", others, leave, moved, false, third, noPhone},
+		{"a number that is left, there and back first", others, leave, movedBack, false, other, noPhone},
+		{"a number that is left, its holder shows it once more first", both, leave, shownAgain, false, other, hasPhone(12)},
+		{"a recycled number, its old holder shows it once more first", others, move, shownAgain, true, itself, hasPhone(5)},
 	} {
 		l := line{user: fmt.Sprint("US.", i)}
 		l.id, l.other, l.from = s.comes(l.user, 1), s.comes(l.user+".other", 2), s.comes(l.user+".third", 3)
@@ -160,12 +207,12 @@ func TestIdentitiesHoldWhileAsRead(t *testing.T) {
 		if test.before.left {
 			newerOfOther(l)
 		}
-		c, o := s.chat(l.id), s.chat(l.other)
+		asRead := test.write(l)
 		test.between(l)
-		if err := test.write(l, c, o); !errors.Is(err, dynamo.ErrRefused) {
+		if err := asRead(); !errors.Is(err, dynamo.ErrRefused) {
 			t.Errorf("%s: written as it was read (%v)", test.what, err)
 		} else if test.again {
-			s.must(test.write(l, s.goingOn(l.id), s.chat(l.other)))
+			s.must(test.write(l)())
 		}
 		if got, want := s.leads(address(l)), test.leads(l); got != want {
 			t.Errorf("%s: it leads to %q, want %q", test.what, got, want)

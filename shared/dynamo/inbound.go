@@ -1,7 +1,6 @@
 package dynamo
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -12,67 +11,6 @@ import (
 
 	"chatkeeper/shared/chat"
 )
-
-// Lead is where an identity leads.
-type Lead struct {
-	Chat  string   // the Chat's id
-	Since chat.Key // of an alias: the message that set it
-	was   string   // of an alias: the Chat of another customer, to whom the identity belonged until then
-
-	Renamed string // of a user id: the one that its customer has now; there may be no Chat yet
-}
-
-// ChatAt is where the identity led when the message with this key was written: a late message from a recycled phone number
-// is its old holder's. Numbers are not recycled twice within the days that a message may be late.
-func (l Lead) ChatAt(k chat.Key) string {
-	if l.MovedSince(k) {
-		return l.was
-	}
-	return l.Chat
-}
-
-// MovedSince reports whether the identity became another customer's after the message with this key.
-func (l Lead) MovedSince(k chat.Key) bool { return l.was != "" && k.Before(l.Since) }
-
-// Leads is where the identities of one message lead; nil where an identity is missing or leads nowhere yet.
-type Leads struct {
-	User, Phone *Lead
-}
-
-// Find reads where the addresses lead, in one request. An empty address is not read. A Chat that stands at an identity's
-// own address and is merged leads on to the next; an alias may lead to a merged Chat. Weak reads cost half and may be
-// stale: whoever acts on one must be refused by a condition if it was, and begin again with a strong one.
-func (s *Store) Find(ctx context.Context, userAddress, phoneAddress string, strong bool) (Leads, error) {
-	var keys []Item
-	for _, a := range []string{userAddress, phoneAddress} {
-		if a != "" {
-			keys = append(keys, key(chatPK(a), selfSK))
-		}
-	}
-	items, err := s.getAll(ctx, keys, strong)
-	if err != nil {
-		return Leads{}, err
-	}
-	var leads Leads
-	for _, item := range items {
-		it, err := unmarshal[chatItem](item)
-		if err != nil {
-			return Leads{}, err
-		}
-		lead := &Lead{Chat: it.To, Since: keyOf(it.Since), was: it.Was}
-		if it.To == "" {
-			lead.Chat = cmp.Or(it.Into, it.PK[len(chatPrefix):])
-		} else {
-			lead.Renamed = it.UserID
-		}
-		if it.PK == chatPK(userAddress) {
-			leads.User = lead
-		} else {
-			leads.Phone = lead
-		}
-	}
-	return leads, nil
-}
 
 func (s *Store) getAll(ctx context.Context, keys []Item, strong bool) ([]Item, error) {
 	if len(keys) == 1 {
@@ -116,15 +54,17 @@ func (s *Store) getBatch(ctx context.Context, table string, keys []Item, strong 
 // The Chat is not read, so the first update is for one that shows nothing newer and has room among its unread marks.
 // Where the refusal returns another, a second update is for that one.
 func (s *Store) Deliver(ctx context.Context, chatID string, a chat.Arrival) (*chat.Chat, error) {
-	old, err := s.deliver(ctx, chat.Chat{ID: chatID}, a)
-	if errors.Is(err, ErrRefused) && old != nil && old.Status == chat.Open && old.LastIn.Before(a.Message.Key) {
+	old, err := s.deliver(ctx, chat.Chat{ID: chatID, Customer: chat.Customer{Phone: a.Phone}}, a)
+	if errors.Is(err, ErrRefused) && old != nil && old.Status == chat.Open && old.LastIn.Before(a.Message.Key) && old.Straight(a.Phone, a.Message.Key) {
 		return s.deliver(ctx, *old, a)
 	}
 	return old, err
 }
 
+// deliver applies the message to a Chat as read; one that was not read has room, shows nothing newer, and has the phone
+// number that the message shows.
 func (s *Store) deliver(ctx context.Context, before chat.Chat, a chat.Arrival) (*chat.Chat, error) {
-	held := []expression.ConditionBuilder{equals("st", string(chat.Open))}
+	held := append(straight(before, a), equals("st", string(chat.Open)))
 	if !a.Settled {
 		held = append(held, older("ah", a.Message.Key)) // see stamps.go
 	}
@@ -217,7 +157,7 @@ func (s *Store) Late(ctx context.Context, c chat.Chat, a chat.Arrival) error {
 	if c.Status != chat.Open {
 		return ErrRefused
 	}
-	return s.aside(ctx, c, c.Receives(a), c.CountedBy(a.Message.Key), a.Message)
+	return s.aside(ctx, c, c.Receives(a), c.CountedBy(a.Message.Key), a)
 }
 
 // Keep stores a message that neither opens the Chat nor moves it forward: a reaction, an edit, a revoke, an echo,
@@ -227,7 +167,7 @@ func (s *Store) Keep(ctx context.Context, c chat.Chat, a chat.Arrival, counts bo
 	if counts && c.Status == chat.Open {
 		holds = c.CountedBy(a.Message.Key)
 	}
-	return s.aside(ctx, c, c.Keeps(a, counts), holds, a.Message)
+	return s.aside(ctx, c, c.Keeps(a, counts), holds, a)
 }
 
 // Reveal puts a message in the place of the placeholder that stands under its key, in the Chat or in one that was merged
@@ -258,84 +198,11 @@ const placeholder = "media_placeholder"
 
 // aside stores a Message together with what it makes of its Chat, if the Chat has the status as read and no further Chat
 // was merged into it: a merge may have brought the Message with it.
-func (s *Store) aside(ctx context.Context, before, after chat.Chat, holds chat.Part, m chat.Message) error {
+func (s *Store) aside(ctx context.Context, before, after chat.Chat, holds chat.Part, a chat.Arrival) error {
 	t := transaction{store: s}
-	t.chat(before, after, holds, equals("st", string(before.Status)), fromAsRead(before))
-	t.message(before, m)
-	return t.commit(ctx)
-}
-
-// Link makes an identity lead to an existing Chat and notes it there: a phone number is where the customer was last
-// seen, a user id belongs to a Chat that has none. ErrRefused: the identity leads somewhere meanwhile, or the Chat is
-// merged or got another user id; look again.
-func (s *Store) Link(ctx context.Context, c chat.Chat, l chat.Link, ids chat.Identities) error {
-	t := transaction{store: s}
-	t.link(c.ID, l)
-	t.identify(c, l.Since, ids)
-	return t.commit(ctx)
-}
-
-// identify notes identities on the Chat, as read, that they now lead to: a user id only where there is none (see Renew),
-// a phone number only if no newer message showed another one.
-func (t *transaction) identify(c chat.Chat, since chat.Key, ids chat.Identities) {
-	u, held := &update{}, equals("st", string(chat.Open)).Or(equals("st", string(chat.Closed)))
-	if ids.Phone != "" && c.Customer.PhoneSince.Before(since) {
-		u.set("ph", ids.Phone)
-		u.set("ps", since[:])
-		held = held.And(older("ps", since))
-	}
-	if ids.UserID != "" {
-		u.set("user", ids.UserID)
-		held = held.And(name("user").AttributeNotExists().Or(equals("user", ids.UserID)))
-	}
-	if u.empty() {
-		t.check(chatPK(c.ID), selfSK, held)
-		return
-	}
-	t.update(t.store.chats, chatPK(c.ID), selfSK, u, held)
-}
-
-// Rename notes that a user id which leads nowhere is another one now, at whose address (to) its customer's Chat is, or will
-// be: WhatsApp may tell of the change before any message of theirs has come. ErrRefused: it leads somewhere meanwhile.
-func (s *Store) Rename(ctx context.Context, address, to, userID string, since chat.Key) error {
-	return s.put(ctx, chatItem{PK: chatPK(address), SK: selfSK, To: to, UserID: userID, Since: keyBytes(since)}, absent())
-}
-
-// Renew gives a Chat the user id that WhatsApp says its customer has now, in place of the one it had: ids are made anew
-// when people change their phone number. ErrRefused as Link.
-func (s *Store) Renew(ctx context.Context, c chat.Chat, l chat.Link, userID string) error {
-	t := transaction{store: s}
-	t.link(c.ID, l)
-	u := &update{}
-	become(u, "user", c.Customer.UserID, userID)
-	held := equals("st", string(c.Status))
-	if c.Customer.UserID != "" {
-		held = held.And(equals("user", c.Customer.UserID))
-	} else {
-		held = held.And(name("user").AttributeNotExists())
-	}
-	t.update(s.chats, chatPK(c.ID), selfSK, u, held)
-	return t.commit(ctx)
-}
-
-// MovePhone makes a phone number lead to another Chat, because a newer message shows it with another person: numbers
-// are recycled. The Chat that had it loses it, so that no reply goes to a stranger. Nothing else moves. ErrRefused: the
-// number leads elsewhere meanwhile, or was seen there by a message that is newer than this one.
-func (s *Store) MovePhone(ctx context.Context, l chat.Link, from, to chat.Chat, phone string) error {
-	t := transaction{store: s}
-	move := &update{}
-	move.set("to", to.ID)
-	move.set("since", l.Since[:])
-	move.set("was", from.ID)
-	t.update(s.chats, chatPK(l.Address), selfSK, move,
-		equals("to", from.ID).And(older("since", l.Since)))
-	if from.Customer.Phone == phone {
-		forget := &update{}
-		forget.remove("ph")
-		forget.remove("ps")
-		t.update(s.chats, chatPK(from.ID), selfSK, forget, equals("ph", phone))
-	}
-	t.identify(to, l.Since, chat.Identities{Phone: phone})
+	held := append(t.belongs(before, a), equals("st", string(before.Status)), fromAsRead(before))
+	t.chat(before, after, holds, held...)
+	t.message(before, a.Message)
 	return t.commit(ctx)
 }
 

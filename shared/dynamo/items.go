@@ -1,6 +1,7 @@
 package dynamo
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,13 +27,17 @@ type chatItem struct {
 	PK string `dynamodbav:"pk"`
 	SK string `dynamodbav:"sk"`
 
-	To     string   `dynamodbav:"to,omitempty"`    // alias: the Chat that the identity leads to
-	Since  []byte   `dynamodbav:"since,omitempty"` // alias: Key of the message that set it
-	Was    string   `dynamodbav:"was,omitempty"`   // alias: the other customer's Chat that it led to before
+	To      string   `dynamodbav:"to,omitempty"`           // alias: the Chat that the identity leads to
+	Since   []byte   `dynamodbav:"since,omitempty"`        // alias: since when
+	Holders []string `dynamodbav:"hs,stringset,omitempty"` // alias of a phone number: who had it before, see formerHolders
+	Left    []byte   `dynamodbav:"lf,omitempty"`           // alias of a phone number: when it became free
+	Version int64    `dynamodbav:"n,omitempty"`            // alias: how often it was changed
+
 	Number string   `dynamodbav:"num,omitempty"`
 	UserID string   `dynamodbav:"user,omitempty"` // alias of a user id: the one that it was renamed to, see Store.Rename
 	Phone  string   `dynamodbav:"ph,omitempty"`
-	Shown  []byte   `dynamodbav:"ps,omitempty"` // Key of the message that last showed the phone number
+	Shown  []byte   `dynamodbav:"pa,omitempty"` // when a phone number was last shown
+	Fence  []byte   `dynamodbav:"pf,omitempty"` // until when others may have messages from the phone number
 	Handle string   `dynamodbav:"un,omitempty"`
 	Given  string   `dynamodbav:"pn,omitempty"`
 	Name   string   `dynamodbav:"nm,omitempty"`
@@ -73,7 +78,7 @@ type chatItem struct {
 func newChatItem(c chat.Chat) chatItem {
 	it := chatItem{
 		PK: chatPK(c.ID), SK: selfSK, Number: c.Number,
-		UserID: c.Customer.UserID, Phone: c.Customer.Phone, Shown: keyBytes(c.Customer.PhoneSince), Handle: c.Customer.Username, Given: c.Customer.Profile,
+		UserID: c.Customer.UserID, Phone: c.Customer.Phone, Shown: shownBytes(c.Customer.PhoneSince), Fence: shownBytes(c.Customer.PhoneFence), Handle: c.Customer.Username, Given: c.Customer.Profile,
 		Name: c.Customer.Name, Lang: c.Customer.Language, ByHand: c.Customer.ByHand, Land: c.Customer.Country, Tags: c.Customer.Tags,
 		Status: string(c.Status), Owner: c.Owner, Epoch: c.Epoch, OwnerEpoch: c.OwnerEpoch,
 		OpenedAt: millis(c.OpenedAt), ClosedAt: millis(c.ClosedAt),
@@ -94,7 +99,7 @@ func (it chatItem) chat() chat.Chat {
 	slices.Sort(it.Pools) // sets come in any order
 	c := chat.Chat{
 		ID: it.PK[len(chatPrefix):], Number: it.Number,
-		Customer: chat.Customer{UserID: it.UserID, Phone: it.Phone, PhoneSince: keyOf(it.Shown), Username: it.Handle, Profile: it.Given,
+		Customer: chat.Customer{UserID: it.UserID, Phone: it.Phone, PhoneSince: shownOf(it.Shown), PhoneFence: shownOf(it.Fence), Username: it.Handle, Profile: it.Given,
 			Name: it.Name, Language: it.Lang, ByHand: it.ByHand, Country: it.Land, Tags: it.Tags},
 		Ownership: chat.Ownership{
 			Status: chat.Status(it.Status), Owner: it.Owner, Epoch: it.Epoch, OwnerEpoch: it.OwnerEpoch,
@@ -134,6 +139,7 @@ type messageItem struct {
 	Content  []byte `dynamodbav:"co,omitempty"`
 	Source   string `dynamodbav:"so,omitempty"`
 	Group    string `dynamodbav:"gr,omitempty"`
+	Shows    string `dynamodbav:"sh,omitempty"` // address of the phone number that it shows beside a user id
 	Forward  bool   `dynamodbav:"fw,omitempty"`
 	Trimmed  bool   `dynamodbav:"tr,omitempty"`
 	Errors   []int  `dynamodbav:"er,omitempty"`
@@ -146,7 +152,7 @@ type messageItem struct {
 func newMessageItem(chatID string, m chat.Message) messageItem {
 	return messageItem{PK: chatPK(chatID), SK: messageSK(m.Key), WAMID: m.WAMID, Dir: string(m.Direction), Type: m.Type, Original: m.Original,
 		Text: m.Text, ReplyID: m.ReplyID, AdSource: m.AdSource, Quoted: m.Quoted, Target: m.Target, Content: m.Content,
-		Source: m.Source, Group: m.Group, Forward: m.Forwarded, Trimmed: m.Trimmed,
+		Source: m.Source, Group: m.Group, Shows: m.Shows, Forward: m.Forwarded, Trimmed: m.Trimmed,
 		Errors: m.Errors, Arrived: micros(m.Arrived), Accepted: m.OwnerEpoch, By: m.By, Delivery: string(m.Delivery)}
 }
 
@@ -161,7 +167,7 @@ func readMessage(item Item) (chat.Message, error) {
 	}
 	return chat.Message{Key: key, WAMID: it.WAMID, Direction: chat.Direction(it.Dir), Type: it.Type, Original: it.Original, Text: it.Text,
 		ReplyID: it.ReplyID, AdSource: it.AdSource, Quoted: it.Quoted, Target: it.Target, Content: it.Content,
-		Source: it.Source, Group: it.Group, Forwarded: it.Forward, Trimmed: it.Trimmed, Errors: it.Errors, Arrived: fromMicros(it.Arrived), OwnerEpoch: it.Accepted,
+		Source: it.Source, Group: it.Group, Shows: it.Shows, Forwarded: it.Forward, Trimmed: it.Trimmed, Errors: it.Errors, Arrived: fromMicros(it.Arrived), OwnerEpoch: it.Accepted,
 		By: it.By, Delivery: chat.Delivery(it.Delivery)}, err
 }
 
@@ -349,6 +355,21 @@ func momentOf(b []byte) chat.Moment {
 		return chat.Moment{}
 	}
 	return chat.Moment(b)
+}
+
+// shownBytes keeps the order, and takes five bytes of a Chat's item.
+func shownBytes(s chat.Shown) []byte {
+	if s == 0 {
+		return nil
+	}
+	return binary.BigEndian.AppendUint64(nil, uint64(s))[3:]
+}
+
+func shownOf(b []byte) chat.Shown {
+	if len(b) != 5 {
+		return 0
+	}
+	return chat.Shown(binary.BigEndian.Uint64(append(make([]byte, 3), b...)))
 }
 
 // marshal turns a tagged struct into an item. It leaves out every attribute that is NULL: what is empty is absent, and a

@@ -160,21 +160,6 @@ func (s *Store) aliasesOf(ctx context.Context, chatID string, addresses []string
 	return found, nil
 }
 
-// lead makes an alias of one Chat lead to another.
-func (t *transaction) lead(address, from, to string) {
-	u := &update{}
-	u.set("to", to)
-	t.update(t.store.chats, chatPK(address), selfSK, u, equals("to", from))
-}
-
-// Follow makes an alias that leads to a merged Chat lead to the one that goes on, so that its messages need not follow.
-// ErrRefused: it leads elsewhere by now.
-func (s *Store) Follow(ctx context.Context, address, from, to string) error {
-	t := transaction{store: s}
-	t.lead(address, from, to)
-	return t.commit(ctx)
-}
-
 // fromAsRead holds while no further Chat was merged into this one.
 func fromAsRead(c chat.Chat) expression.ConditionBuilder {
 	if len(c.From) == 0 {

@@ -41,13 +41,13 @@ func TestMergeHoldsOneByOne(t *testing.T) {
 	}
 	alias := func(id string, n int) string { return fmt.Sprint("phone ", n, id) }
 	phone := func(id string, n int) {
-		s.must(s.store.Link(ctx, s.chat(id), chat.Link{Address: alias(id, n), Since: s.key(n)}, chat.Identities{Phone: fmt.Sprint(n, id)}))
+		s.must(s.store.Link(ctx, s.chat(id), chat.Link{Address: alias(id, n), Since: s.key(n).Beside()}, chat.Identities{Phone: fmt.Sprint(n, id)}))
 	}
 	user := func(id string) {
-		s.must(s.store.Link(ctx, s.chat(id), chat.Link{Address: "user " + id, Since: s.key(1)}, chat.Identities{UserID: "linked " + id}))
+		s.must(s.store.Link(ctx, s.chat(id), chat.Link{Address: "user " + id, Since: s.key(1).Beside()}, chat.Identities{UserID: "linked " + id}))
 	}
 	renews := func(id string) {
-		s.must(s.store.Renew(ctx, s.chat(id), chat.Link{Address: "user " + id, Since: s.key(1)}, "new "+id))
+		s.must(s.store.Renew(ctx, s.chat(id), chat.Link{Address: "user " + id, Since: s.key(1).Beside()}, "new "+id))
 	}
 	says := func(id string, a chat.Arrival) {
 		_, err := s.store.Deliver(ctx, id, a)
@@ -105,7 +105,7 @@ func TestMergeHoldsOneByOne(t *testing.T) {
 		{"a newer phone number of the other", func(l ids) { phone(l.other, 1) }, func(l ids) { phone(l.other, 2) }, func(l ids, c chat.Chat) bool { return c.Customer.Phone == "2"+l.other }},
 		{"an alias of the other becomes a third's", func(l ids) { phone(l.other, 1); phone(l.other, 2) }, func(l ids) {
 			third := s.chat(s.comes(l.user+".third", 2))
-			s.must(s.store.MovePhone(ctx, chat.Link{Address: alias(l.other, 1), Since: s.key(3)}, s.chat(l.other), third, "1"+l.other))
+			s.must(s.store.Show(ctx, third, s.showing(alias(l.other, 1), "1"+l.other, s.key(3).Beside(), third.ID)))
 		}, func(l ids, c chat.Chat) bool { return s.leads(alias(l.other, 1)) != c.ID }},
 		{"the other's name changes", func(l ids) { gives(l.id, l.other); edits(l.other, chat.Edit{Name: new("Zoe")}) },
 			func(l ids) { edits(l.other, chat.Edit{Name: new("Zoë")}) }, func(_ ids, c chat.Chat) bool { return c.Customer.Name == "Zoë" }},

@@ -40,11 +40,11 @@ func TestMergeHoldsWhileAsRead(t *testing.T) {
 		number++
 		in := message(number)
 		if customer.Phone != "" {
-			customer.PhoneSince = in.Key
+			customer.PhoneSince = in.Key.Beside()
 		}
 		c := chat.Chat{ID: id, Number: "100000000000001", Customer: customer}
 		change := c.Opens(now, c.Place(in, builtIn, 0, team.Settings{}, now), chat.Arrival{Message: in, Preview: "hello"})
-		change.Links = []chat.Link{{Address: address, Since: in.Key}}
+		change.Links = []chat.Link{{Address: address, Since: in.Key.Beside()}}
 		must(s.Commit(ctx, change))
 	}
 	writes := func(id string) {
@@ -91,13 +91,13 @@ func TestMergeHoldsWhileAsRead(t *testing.T) {
 			must(err)
 		}},
 		{"another phone number of the other", nil, func(_, o string) {
-			must(s.Link(ctx, read(o), chat.Link{Address: "p2" + o, Since: message(5000).Key}, chat.Identities{Phone: "2" + o}))
+			must(s.Link(ctx, read(o), chat.Link{Address: "p2" + o, Since: message(5000).Key.Beside()}, chat.Identities{Phone: "2" + o}))
 		}},
 		{"a user id of the other", nil, func(_, o string) {
-			must(s.Link(ctx, read(o), chat.Link{Address: "u2" + o, Since: message(5000).Key}, chat.Identities{UserID: "US.2" + o}))
+			must(s.Link(ctx, read(o), chat.Link{Address: "u2" + o, Since: message(5000).Key.Beside()}, chat.Identities{UserID: "US.2" + o}))
 		}},
 		{"a phone number of the survivor", nil, func(s2, _ string) {
-			must(s.Link(ctx, read(s2), chat.Link{Address: "p3" + s2, Since: message(5000).Key}, chat.Identities{Phone: "3" + s2}))
+			must(s.Link(ctx, read(s2), chat.Link{Address: "p3" + s2, Since: message(5000).Key.Beside()}, chat.Identities{Phone: "3" + s2}))
 		}},
 		{"the other's customer gets a name", func(_, o string) { gives(o) }, func(_, o string) { edits(o, chat.Edit{Name: new("VIP")}) }},
 		{"the other's customer gets a tag", func(_, o string) { gives(o) }, func(_, o string) { edits(o, chat.Edit{Tags: new([]string{"vip"})}) }},

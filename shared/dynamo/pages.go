@@ -134,14 +134,14 @@ func (s *Store) secondsOf(ctx context.Context, chatID string, from *chat.Message
 }
 
 // firstOf is the text of the smallest key of a second.
-func firstOf(second time.Time) string { return chat.FirstKey(second).String() }
+func firstOf(second time.Time) string { return chat.FirstKey(second.Unix()).String() }
 
 // Unseen reports whether a customer's message of this second or a later one is unread in the Chat as read, other than the
 // one with the key seen. An unread mark tells no time, so the Messages from that second on are read, strongly consistent,
 // unless the last message alone decides.
 func (s *Store) Unseen(ctx context.Context, c chat.Chat, since time.Time, seen chat.Key) (bool, error) {
 	unread := func(k chat.Key) bool {
-		return k != seen && !k.Before(chat.FirstKey(since)) && (slices.Contains(c.Unread, k.Mark()) || k == c.More)
+		return k != seen && !k.Before(chat.FirstKey(since.Unix())) && (slices.Contains(c.Unread, k.Mark()) || k == c.More)
 	}
 	switch {
 	case !c.HasUnread():
@@ -149,7 +149,7 @@ func (s *Store) Unseen(ctx context.Context, c chat.Chat, since time.Time, seen c
 	case unread(c.LastIn), !c.More.IsZero() && unread(c.More):
 		return true, nil
 	}
-	for from := chat.FirstKey(since); ; {
+	for from := chat.FirstKey(since.Unix()); ; {
 		page, err := s.MessagesAfter(ctx, c, from, unseenPage)
 		if err != nil {
 			return false, err

@@ -76,7 +76,11 @@ func sortIn(all *invariant.Snapshot, item Item) error {
 	id, ofChat := strings.CutPrefix(at.PK, chatPrefix)
 	switch {
 	case ofChat && at.SK == selfSK && at.To != "":
-		all.Aliases = append(all.Aliases, invariant.Alias{Address: id, Chat: at.To, Renamed: at.Is != ""})
+		it, err := unmarshal[chatItem](item)
+		if err != nil {
+			return err
+		}
+		all.Aliases = append(all.Aliases, invariant.Alias{Alias: it.alias(), Renamed: at.Is != ""})
 	case ofChat && at.SK == selfSK:
 		it, err := unmarshal[chatItem](item)
 		if err != nil {

@@ -24,7 +24,7 @@ func TestItemsStayWithinOneKilobyte(t *testing.T) {
 		tags = append(tags, fmt.Sprintf("%0*d", chat.MaxTags/assign.MaxTags, i))
 	}
 	c := chat.Chat{ID: id, Number: "100000000000001",
-		Customer: chat.Customer{UserID: "US.13491208655302741918", Phone: "971501234567890", Username: strings.Repeat("u", 35),
+		Customer: chat.Customer{UserID: "US.13491208655302741918", Phone: "971501234567890", PhoneSince: secret.Key(at.Unix(), "x").Beside(), Username: strings.Repeat("u", 35),
 			Profile: strings.Repeat("ع", 36), Name: strings.Repeat("n", chat.MaxName), Language: "ar", ByHand: true, Country: "AE", Tags: tags},
 		Ownership: chat.Ownership{Status: chat.Open, Epoch: 1234, OwnerEpoch: 1234, OpenedAt: at,
 			Pools: []string{"team:customer-support;languages=ar,en"}, WaitingSince: at, Priority: assign.Normal, RulesVersion: 1234, Routed: 1234},
@@ -89,6 +89,10 @@ func TestItemsStayWithinOneKilobyte(t *testing.T) {
 		}
 		return c
 	}
+	var holders []chat.Holder
+	for i := range chat.MaxHolders {
+		holders = append(holders, chat.Holder{Chat: secret.UserAddress(c.Number, fmt.Sprint(i)), Since: c.LastIn.Told()})
+	}
 	for name, it := range map[string]any{
 		"a waiting Chat with everything, two Chats behind it": newChatItem(joined(2)),
 		"a waiting Chat with everything":                      newChatItem(c),
@@ -103,7 +107,8 @@ func TestItemsStayWithinOneKilobyte(t *testing.T) {
 		"a text of 600 bytes":     newMessageItem(id, text),
 		"a reply of 600 bytes":    newMessageItem(id, reply),
 		"a known Idempotency-Key": onceItem{PK: oncePK(people[0].ID, strings.Repeat("k", 255)), SK: selfSK, Digest: make([]byte, 32), Message: reply.Key[:], Expires: at.Unix()},
-		"an alias":                chatItem{PK: chatPK(id), SK: selfSK, To: id, Since: c.LastIn[:]},
+		"an alias of as many holders as there may be": chatItem{PK: chatPK(id), SK: selfSK, To: id, Since: shownBytes(c.LastIn.Told()), Left: shownBytes(c.LastIn.Told()),
+			Version: 1 << 40, Holders: formerHolders(chat.Alias{Holders: holders})},
 	} {
 		item, err := marshal(it)
 		if err != nil {

@@ -140,7 +140,7 @@ func TestWriteUnitsOfOpening(t *testing.T) {
 	}
 	secret := chat.Secret("s")
 	c := chat.Chat{ID: secret.UserAddress("100000000000001", "US.13491208655302741918"), Number: "100000000000001",
-		Customer: chat.Customer{UserID: "US.13491208655302741918", Phone: "971501234567890", PhoneSince: secret.Key(now.Unix(), "1"),
+		Customer: chat.Customer{UserID: "US.13491208655302741918", Phone: "971501234567890", PhoneSince: secret.Key(now.Unix(), "1").Beside(),
 			Profile: strings.Repeat("ع", 20), Language: "ar", Country: "AE"}}
 	opens := func(n int, links ...chat.Link) {
 		t.Helper()
@@ -229,8 +229,8 @@ func TestWriteUnitsOfMerging(t *testing.T) {
 		{"open", "open", 16}, {"closed", "open", 12}, {"waits", "open", 13}, {"open", "closed", 21}, {"closed", "closed", 12}, {"waits", "waits", 15}, {"waits", "closed", 18},
 	} {
 		phone, user := fmt.Sprintf("97150123456%04d", i), fmt.Sprintf("US.1349120865530274%04d", i)
-		o := opens(fmt.Sprint("phone-chat-of-22-chars", i), chat.Customer{Phone: phone, PhoneSince: secret.Key(now.Unix(), "p")}, 0, test.other)
-		must(s.Link(ctx, o, chat.Link{Address: secret.PhoneAddress(number, phone), Since: secret.Key(now.Unix(), "p")}, chat.Identities{}))
+		o := opens(fmt.Sprint("phone-chat-of-22-chars", i), chat.Customer{Phone: phone, PhoneSince: secret.Key(now.Unix(), "p").Beside()}, 0, test.other)
+		must(s.Link(ctx, o, chat.Link{Address: secret.PhoneAddress(number, phone), Since: secret.Key(now.Unix(), "p").Beside()}, chat.Identities{}))
 		v := opens(secret.UserAddress(number, user), chat.Customer{UserID: user}, 2, test.survivor)
 		_, err := m.Take()
 		must(err)

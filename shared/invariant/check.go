@@ -24,13 +24,15 @@ type Snapshot struct {
 	People   []team.Person
 
 	Unreadable []string // keys of rows that are not what their place says
+
+	PhoneAddress func(number, phone string) string // chat.Secret.PhoneAddress; nil: what needs it is not checked
 }
 
 // Alias leads from an identity to a Chat; from a user id that was renamed to the place of the new one, where there may be no
-// Chat yet.
+// Chat yet; from a phone number to whoever has it.
 type Alias struct {
-	Address, Chat string
-	Renamed       bool
+	chat.Alias
+	Renamed bool
 }
 
 // Message is a stored Message and the Chat that it stands under.
@@ -344,8 +346,60 @@ func (c *checker) identities() {
 		}
 	}
 	for _, a := range c.Aliases {
-		if v := c.goesOn(a.Chat); v.ID == "" && !a.Renamed {
-			c.breach("I8", []string{a.Address, a.Chat}, "an identity leads to no Chat that goes on")
+		for i, h := range a.Holders {
+			if v := c.goesOn(h.Chat); v.ID == "" && !a.Renamed {
+				c.breach("I8", []string{a.Address, h.Chat}, "an identity leads to no Chat that goes on")
+			}
+			if i > 0 && h.Since < a.Holders[i-1].Since {
+				c.breach("I8", []string{a.Address, h.Chat}, "an alias does not list its holders in the order of their times")
+			}
+		}
+		if len(a.Holders) > chat.MaxHolders {
+			c.breach("I8", []string{a.Address}, "an alias lists %d holders", len(a.Holders))
+		}
+	}
+	c.numbers()
+}
+
+// numbers: a Chat that shows a phone number is where its alias leads, and nobody has left the number; and whoever showed a
+// number beside a user id had it then, as far as one second shows it in one Chat only and the alias is not full.
+func (c *checker) numbers() {
+	aliases := map[string]Alias{}
+	for _, a := range c.Aliases {
+		aliases[a.Address] = a
+	}
+	for _, v := range c.Chats {
+		if c.PhoneAddress == nil || v.Customer.Phone == "" || v.Status == chat.Merged {
+			continue
+		}
+		address := c.PhoneAddress(v.Number, v.Customer.Phone)
+		if a, ok := aliases[address]; !ok || c.goesOn(a.Last().Chat).ID != v.ID || a.Left != 0 {
+			c.breach("I8", []string{v.ID, address}, "shows a phone number that does not lead to it")
+		}
+	}
+	type moment struct {
+		address string
+		second  int64
+	}
+	shown := map[moment]string{}
+	for _, m := range c.Messages {
+		if m.Shows == "" {
+			continue
+		}
+		at, id := moment{m.Shows, m.Shown().Second()}, c.goesOn(m.Chat).ID
+		if other, taken := shown[at]; taken && other != id {
+			id = ""
+		}
+		shown[at] = id
+	}
+	for _, m := range c.Messages {
+		id := shown[moment{m.Shows, m.Shown().Second()}]
+		a, ok := aliases[m.Shows]
+		if id == "" || ok && len(a.Holders) == chat.MaxHolders {
+			continue
+		}
+		if !ok || c.goesOn(a.At(m.Key)).ID != id {
+			c.breach("I8", []string{m.Chat, m.Key.String(), m.Shows}, "shows a phone number that another had then")
 		}
 	}
 }
