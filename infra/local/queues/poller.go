@@ -92,7 +92,7 @@ func (s *Source) poll(ctx context.Context) {
 	if s.FIFO {
 		slices.SortStableFunc(messages, bySending)
 		run, back := s.groups.take(messages, time.Now())
-		s.giveBack(ctx, back)
+		s.giveBack(context.WithoutCancel(ctx), back)
 		messages = run
 	}
 	s.serve(ctx, messages)

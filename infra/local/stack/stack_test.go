@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"chatkeeper/infra/local/folder"
-	"chatkeeper/infra/local/servers"
 	"chatkeeper/infra/local/servers/serverstest"
 	"chatkeeper/infra/local/stack"
 	"chatkeeper/infra/local/stack/stacktest"
@@ -578,27 +577,16 @@ func TestWhatIsGivenBackIsNotCounted(t *testing.T) {
 // again and reads their streams from the beginning. The queue has kept its messages.
 func TestAServerThatForgets(t *testing.T) {
 	t.Parallel()
-	server, err := servers.StartDynamoDB(t.Context(), servers.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { server.Stop() })
+	endpoint, forget := stacktest.Forgetful(t)
 	said := &bytes.Buffer{}
-	o := stack.Options{Folder: t.TempDir(), DynamoDB: server.Endpoint}
+	o := stack.Options{Folder: t.TempDir(), DynamoDB: endpoint}
 	b := start(t, o)
 	gate := filepath.Join(t.TempDir(), "open")
 	b.put("k1", "k2")
 	b.send("a", "needs:"+gate)
 	b.eventually("work", func() bool { return len(b.recorded()) == 2 && len(b.lines("fail")) > 0 })
 
-	server.Stop()
-	port, err := strconv.Atoi(server.Endpoint[strings.LastIndex(server.Endpoint, ":")+1:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	if server, err = servers.StartDynamoDB(t.Context(), servers.Options{Port: port}); err != nil {
-		t.Fatal(err)
-	}
+	forget(b.Name())
 	select {
 	case <-b.Forgotten():
 	case <-time.After(time.Minute):
@@ -615,8 +603,9 @@ func TestAServerThatForgets(t *testing.T) {
 	b.eventually("the new record and the old message", func() bool {
 		return slices.Contains(b.recorded(), "k3") && slices.Contains(b.lines("done"), "done a needs:"+gate)
 	})
-	if got, want := b.recorded(), []string{"k1", "k2", "k3"}; !slices.Equal(got, want) {
-		t.Errorf("got the records %q, want %q", got, want)
+	// Dynoxide keeps the records of a table that was deleted for the next one of that name, so they may come again.
+	if got := b.recorded(); !slices.Equal(got[:2], []string{"k1", "k2"}) || got[len(got)-1] != "k3" {
+		t.Errorf("got the records %q, want k1 and k2, and in the end k3", got)
 	}
 }
 
@@ -654,4 +643,5 @@ func longVisibility(t *template.Template) {
 			q.Attributes["VisibilityTimeout"], q.Visibility = "600", 10*time.Minute
 		}
 	}
+	t.Functions[0].Timeout = 5 * time.Minute
 }
