@@ -365,8 +365,8 @@ func TestCursorsStayWhereTheyWereMade(t *testing.T) {
 	}
 }
 
-// What is stored is answered as stored, whatever can't be read after that: an id stands in for a name, and why a Chat waits
-// may be missing.
+// What is stored is answered as stored, whatever can't be read after that: an id is shown for a name, and why a Chat waits may
+// be missing.
 func TestStoredIsAnsweredAsStored(t *testing.T) {
 	t.Parallel()
 	for what, test := range map[string]struct {

@@ -130,8 +130,8 @@ func (h *chats) page(ctx context.Context, f filter, from at, limit int) ([]chat.
 	return w.page(ctx, limit)
 }
 
-// parts are the parts of a list, one after the other: a person's open Chats and their closed ones stand apart, each in an
-// order of its own.
+// parts are the parts of a list, one after the other: a person's open Chats and their closed ones are two, each in an order of
+// its own.
 func (h *chats) parts(ctx context.Context, f filter) ([]part, error) {
 	switch {
 	case f.waiting:

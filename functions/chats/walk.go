@@ -40,12 +40,12 @@ type at struct {
 }
 
 const (
-	// maxShown is how many Chats a cursor names. It keeps a cursor below 2.5 KB: it is a part of an address.
+	// maxShown is how many Chats a cursor names. It keeps a cursor below 2.7 KB: it is a part of an address.
 	maxShown = 250
 	markSize = 5
 
 	// late is how much earlier than its top at the beginning of a round the next round ends, in milliseconds: an index shows
-	// a Chat a moment after it was opened, by the clock of whoever opened it.
+	// a Chat a moment after it was opened, by the writer's clock.
 	late = 60_000
 
 	// mostReads bounds how often one page reads on because Chats that it read had been shown, or are no longer in the list.

@@ -202,7 +202,7 @@ func FuzzBody(f *testing.F) {
 }
 
 // Once a reply is stored it is answered as accepted, whatever can't be read after that: a client that was told of a failure
-// would send it again. An id stands in for a name.
+// would send it again. An id is shown for a name.
 func TestAcceptedIsAnsweredAsAccepted(t *testing.T) {
 	t.Parallel()
 	for what, header := range map[string][]string{"without a key": nil, "with a key": {"Idempotency-Key", "one"}} {

@@ -400,7 +400,7 @@ var mayStop = map[string]string{
 	"images":      "two images of one row",
 }
 
-// Whoever reads rows in a loop does it by readable, which leaves out and reports what can't be read.
+// Rows are read in a loop by readable, which leaves out and reports what can't be read.
 func TestRowsAreReadByReadable(t *testing.T) {
 	t.Parallel()
 	paths, err := filepath.Glob("*.go")

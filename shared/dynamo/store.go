@@ -29,10 +29,11 @@
 // Close, open, reassign and pass on ([Store.Act]), reply ([Store.Reply]) and edits of the customer are one transaction
 // each, which also holds only while whoever acts, and whoever gets the Chat, is active with a role: what the request read
 // of them may be over. Reading ([Store.Read]) is one update. An attempt whose outcome is unknown is looked up before
-// anything is decided again: by its event in the history, a reply by its Message, an edit or a reading by its effect. So
-// success means done, once; a failure that reaches a person means that nothing is known or that others were always
-// first, and the same request may be sent again: what was done already is then found done. Only a reply without an
-// Idempotency-Key is a new one each time.
+// anything is decided again: by its event in the history, a reply by its Message, an edit or a reading by its effect. The
+// history and the Message are looked up again while they can't be read, because the attempt may be stored. So success
+// means done, once; a failure that reaches a person means that nothing is known or that others were always first, and the
+// same request may be sent again: what was done already is then found done. Only a reply without an Idempotency-Key is a
+// new one each time.
 //
 // # Crash points of an assignment (assigner, pools)
 //
