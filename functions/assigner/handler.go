@@ -86,6 +86,18 @@ type queues interface {
 // reserve is the part of the invocation's time that is kept for handing back what could not be done.
 const reserve = 5 * time.Second
 
+// closing is a context of calls that are made in the reserve. It ends some time before the invocation does, because the SDK
+// pauses for up to three seconds where SQS throttles a call: a pool's signal to itself leaves time to hand records back, and
+// that leaves time to answer.
+func closing(ctx context.Context, before time.Duration) (context.Context, context.CancelFunc) {
+	working, limited := ctx.Deadline()
+	ctx = context.WithoutCancel(ctx)
+	if !limited {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, working.Add(reserve-before))
+}
+
 // handle takes the records of one batch. Message groups go side by side, the records of a group one after the other;
 // once one fails, it and all later ones of its group are reported, so that their order stays. If any of the batch was
 // received before, a crash may have been the cause, and then everything goes one by one and in another order each time, so
@@ -110,7 +122,9 @@ func (a *assigner) handle(ctx context.Context, event events.SQSEvent) (events.SQ
 		}
 		all.Wait()
 	}
-	return a.handBack(context.WithoutCancel(ctx), failed), nil
+	ctx, cancel := closing(ctx, time.Second)
+	defer cancel()
+	return a.handBack(ctx, failed), nil
 }
 
 // group handles the records of one message group and returns those that must come again.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -48,7 +49,9 @@ func (a *assigner) signals(ctx context.Context, records []events.SQSMessage) err
 		part := queue.Signal{Pool: all.Pool, Chats: all.Chats[begin:min(begin+queue.MaxSignalChats, len(all.Chats))]}
 		entries = append(entries, part.Entry(fmt.Sprint(cause, " ", begin)))
 	}
-	return a.queues.SendAll(context.WithoutCancel(ctx), a.pools, entries)
+	ctx, cancel := closing(ctx, 3*time.Second)
+	defer cancel()
+	return a.queues.SendAll(ctx, a.pools, entries)
 }
 
 // errToBeContinued: the invocation's time ends before the work does, or others take the pool's people so fast that this

@@ -38,28 +38,31 @@ type queues interface {
 // handle signals every pool that the records of a batch give a reason to serve, once a pool and batch. The signals go
 // out before the batch is answered; what can't be signalled comes again with the whole batch.
 func (d *dispatcher) handle(ctx context.Context, event events.DynamoDBEvent) (events.DynamoDBEventResponse, error) {
+	working := ctx
 	if deadline, ok := ctx.Deadline(); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-reserve))
+		var cancel, cancelWork context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-time.Second)) // the SDK pauses for seconds where SQS throttles
 		defer cancel()
+		working, cancelWork = context.WithDeadline(ctx, deadline.Add(-reserve))
+		defer cancelWork()
 	}
 	var answer events.DynamoDBEventResponse
 	b := batch{dispatcher: d}
 	for _, r := range event.Records {
-		if err := b.record(ctx, r); err != nil {
+		if err := b.record(working, r); err != nil {
 			slog.ErrorContext(ctx, "record failed", "record", r.EventID, "error", err)
 			answer = failedFrom(r)
 			break
 		}
 	}
-	if err := d.queues.SendAll(context.WithoutCancel(ctx), d.pools, b.entries()); err != nil {
+	if err := d.queues.SendAll(ctx, d.pools, b.entries()); err != nil {
 		slog.ErrorContext(ctx, "signals not sent", "error", err)
 		return failedFrom(event.Records[0]), nil
 	}
 	return answer, nil
 }
 
-// reserve is the part of the invocation's time that is kept for the signals of what was handled.
+// reserve is the part of the invocation's time that is kept for the signals of what was handled, and for the answer.
 const reserve = 5 * time.Second
 
 // batch is what the records of one batch have come to so far.

@@ -378,7 +378,9 @@ func (r *run) config(f *template.Function, slot string) lambda.Config {
 	variables := map[string]string{
 		"AWS_ENDPOINT_URL_DYNAMODB": r.endpoint(slot, "dynamodb"),
 		"AWS_ENDPOINT_URL_SQS":      r.endpoint(slot, "sqs"),
-		"AWS_MAX_ATTEMPTS":          r.attempts(),
+	}
+	if !r.plan.retries {
+		variables["AWS_MAX_ATTEMPTS"] = "1"
 	}
 	for name, text := range f.Environment {
 		value, err := text.Resolve(r.lookup)
@@ -394,13 +396,6 @@ func (r *run) config(f *template.Function, slot string) lambda.Config {
 
 func (r *run) endpoint(slot, service string) string {
 	return r.proxy.url + "/" + r.id + "/" + slot + "/" + service
-}
-
-func (r *run) attempts() string {
-	if r.plan.retries {
-		return "3"
-	}
-	return "1"
 }
 
 // chanceOf counts a delivery and says what goes wrong with it.

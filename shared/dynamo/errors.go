@@ -116,7 +116,8 @@ func Again(err error) bool { return errors.Is(err, ErrRefused) || errors.Is(err,
 
 // Pause waits before the attempt that follows err, with jitter: after the first refusal not at all, after further ones up
 // to 5 ms × 2^attempt, so that those who contend let each other through; up to 50 ms × 2^attempt when the table was busy or
-// silent; never more than a second. Attempts count from 0. It returns early with the context's error.
+// silent; never more than a second. Attempts count from 0, and each has been four of the SDK where the table was busy or
+// silent, with the SDK's own pauses, which are longer where it was throttled. It returns early with the context's error.
 func Pause(ctx context.Context, attempt int, err error) error {
 	unit := 5 * time.Millisecond
 	if errors.Is(err, ErrUnsure) {

@@ -13,8 +13,10 @@
 // A write answers nil (done), [ErrRefused] (a condition did not hold: read and decide again at once), [ErrUnsure]
 // (conflict, throttled, or nobody knows whether it happened: read and decide again after a [Pause]), or another error
 // that no repetition mends. Callers repeat a bounded number of times and then fail the invocation, so that the queue or
-// the stream delivers again. The SDK itself repeats single writes and, with the same token, transactions; it does not
-// repeat a TransactionConflict on a plain write, which is why that comes back as ErrUnsure.
+// the stream delivers again. The SDK itself repeats single writes and, with the same token, transactions: it attempts four
+// times, with pauses of 175 ms at most in all, or of 7 s where it is throttled, and stops when the context ends. It does
+// not repeat a TransactionConflict on a plain write. So ErrUnsure comes at once after a conflict, and after four attempts
+// otherwise; none of the product's numbers of attempts includes those of the SDK.
 //
 // # Crash points of a message on its way in (protocol of the assigner, inbound)
 //

@@ -13,6 +13,8 @@ import (
 
 // AWS is what the AWS clients of a function are configured with: by the variables that Lambda sets, and by those of the SDK
 // that name other endpoints (AWS_ENDPOINT_URL_DYNAMODB and the like) or another number of attempts (AWS_MAX_ATTEMPTS).
+// Without that the SDK attempts a call to DynamoDB four times and one to SQS three times. The pauses between them come to
+// 175 ms and 150 ms at most where the call fails, to 7 s and 3 s where it is throttled; they end with the call's context.
 // The SDK's LoadDefaultConfig would find the same, but it brings along every other way to sign in, which is a fifth of all
 // that a function does until its first poll.
 func AWS() aws.Config {

@@ -51,9 +51,9 @@ func options(t *testing.T, cfg aws.Config) []any {
 	}
 	return []any{
 		c.AccessKeyID, c.SecretAccessKey, c.SessionToken, c.Expires, c.CanExpire, c.AccountID,
-		d.Region, d.BaseEndpoint, d.AppID, d.DefaultsMode, d.RetryMode, d.RetryMaxAttempts, reflect.TypeOf(d.Retryer), d.EndpointOptions,
+		d.Region, d.BaseEndpoint, d.AppID, d.DefaultsMode, d.RetryMode, d.RetryMaxAttempts, reflect.TypeOf(d.Retryer), d.Retryer.MaxAttempts(), d.EndpointOptions,
 		d.AccountIDEndpointMode, d.AuthSchemePreference, d.DisableClockSkewCorrection, d.EndpointDiscovery, d.ClientLogMode, reflect.TypeOf(d.HTTPClient), reflect.TypeOf(d.Logger),
-		q.Region, q.BaseEndpoint, q.AppID, q.DefaultsMode, q.RetryMode, q.RetryMaxAttempts, reflect.TypeOf(q.Retryer), q.EndpointOptions,
+		q.Region, q.BaseEndpoint, q.AppID, q.DefaultsMode, q.RetryMode, q.RetryMaxAttempts, reflect.TypeOf(q.Retryer), q.Retryer.MaxAttempts(), q.EndpointOptions,
 		q.DisableMessageChecksumValidation, q.ClientLogMode, reflect.TypeOf(q.HTTPClient), reflect.TypeOf(q.Logger),
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
@@ -30,7 +31,7 @@ const (
 )
 
 const (
-	attempts   = 5                     // of a batch, for entries that SQS refused; the SDK has its own for whole calls
+	attempts   = 5                     // of a batch; of each the SDK makes up to three of its own
 	firstPause = 50 * time.Millisecond // doubled after each attempt
 	inParallel = 16                    // calls at once for a large delivery
 )
@@ -57,10 +58,11 @@ func Open(cfg aws.Config) *Sender {
 // five minutes, as their deduplication ids are the same.
 //
 // Entries of one group are sent in order: a call begins when all earlier calls that hold one of its groups are done. Entries
-// that SQS refused are tried again, a few times, with growing pauses, as long as ctx allows; whole calls that failed were
-// tried again by the SDK. Within one batch SQS may refuse an entry and store a later one of the same group, which then
-// overtakes. That is rare, and does no harm to inbound updates, which are ordered by WhatsApp's own time and not by arrival,
-// nor to signals. Whoever can't bear it sends at most one entry of a group at a time.
+// that SQS refused are tried again, a few times, with growing pauses, as long as ctx allows. So are whole calls that failed:
+// the SDK gives them up within 150 ms, and SQS may be away for a second. A call that was throttled for as long as the SDK
+// waits, which is up to three seconds, is not tried again. Within one batch SQS may refuse an entry and store a later one of
+// the same group, which then overtakes. That is rare, and does no harm to inbound updates, which are ordered by WhatsApp's
+// own time and not by arrival, nor to signals. Whoever can't bear it sends at most one entry of a group at a time.
 func (s *Sender) SendAll(ctx context.Context, url string, entries []Entry) error {
 	batches := pack(entries)
 	if len(batches) == 0 {
@@ -125,20 +127,34 @@ func pack(entries []Entry) [][]Entry {
 func (s *Sender) sendBatch(ctx context.Context, url string, batch []Entry) error {
 	for attempt := 1; ; attempt++ {
 		refused, err := s.call(ctx, url, batch)
-		if err != nil {
+		switch {
+		case err != nil && again(err):
+			refused = batch // what of it is stored is not known
+		case err != nil:
 			return fmt.Errorf("send to queue: %w", err)
-		}
-		if len(refused) == 0 {
+		case len(refused) == 0:
 			return nil
+		default:
+			err = fmt.Errorf("%d of %d messages refused", len(refused), len(batch))
 		}
 		if attempt == attempts {
-			return fmt.Errorf("send to queue: %d of %d messages refused", len(refused), len(batch))
+			return fmt.Errorf("send to queue: %w", err)
 		}
 		batch = refused
-		if err := pause(ctx, firstPause<<(attempt-1)); err != nil {
-			return fmt.Errorf("send to queue: %d messages refused: %w", len(refused), err)
+		if pause := pause(ctx, firstPause<<(attempt-1)); pause != nil {
+			return fmt.Errorf("send to queue: %w", errors.Join(err, pause))
 		}
 	}
+}
+
+var (
+	repeated  = retry.IsErrorRetryables(retry.DefaultRetryables)
+	throttled = retry.IsErrorThrottles(retry.DefaultThrottles)
+)
+
+// again reports whether a call that the SDK gave up may work a little later: the connection broke, or SQS failed.
+func again(err error) bool {
+	return repeated.IsErrorRetryable(err) == aws.TrueTernary && throttled.IsErrorThrottle(err) != aws.TrueTernary
 }
 
 // call makes one call and returns the entries that SQS refused, in their order.

@@ -344,3 +344,46 @@ func TestConnect(t *testing.T) {
 		t.Errorf("%d messages stored", n)
 	}
 }
+
+// TestSendAllWhileAway: a call that fails is tried again after the SDK has given it up, unless that can't help: where SQS
+// refuses it for good, or has throttled it for as long as the SDK waits.
+func TestSendAllWhileAway(t *testing.T) {
+	t.Parallel()
+	broken := &smithyhttp.RequestSendError{Err: errors.New("connection reset")}
+	for _, c := range []struct {
+		label  string
+		err    error
+		fails  int // of the SDK's attempts
+		stored bool
+		calls  int // attempts of the SDK, in all
+	}{
+		{"for a moment", broken, 2, true, 3},
+		{"for longer than the SDK tries", broken, 7, true, 8},
+		{"for too long", broken, 1000, false, 15},
+		{"not allowed", &smithy.GenericAPIError{Code: "AccessDenied"}, 1000, false, 1},
+		{"throttled", &smithy.GenericAPIError{Code: "RequestThrottled"}, 1000, false, 3},
+	} {
+		t.Run(c.label, func(t *testing.T) {
+			t.Parallel()
+			url := inboundQueue(t)
+			var calls atomic.Int32
+			away := sender(t, func(_ context.Context, _ *sqs.SendMessageBatchInput, send func() (*sqs.SendMessageBatchOutput, error)) (*sqs.SendMessageBatchOutput, error) {
+				if calls.Add(1) <= int32(c.fails) {
+					return nil, c.err
+				}
+				return send()
+			})
+			if err := away.SendAll(t.Context(), url, entries(3, 1)); (err == nil) != c.stored || err != nil && !errors.Is(err, c.err) {
+				t.Errorf("error %v", err)
+			}
+			if n := int(calls.Load()); n != c.calls {
+				t.Errorf("%d attempts, want %d", n, c.calls)
+			}
+			if c.stored {
+				received(t, url, 3)
+			} else if n := waiting(t, url); n > 0 {
+				t.Errorf("%d messages stored", n)
+			}
+		})
+	}
+}
