@@ -19,7 +19,7 @@ export CORPUS
 # What runs until Ctrl-C is built first: `go run` would call every Ctrl-C an error.
 .PHONY: run
 run: ## start everything here: no AWS account, no network after the first time
-	@infra/tools/need go java maven
+	@infra/tools/need go java maven dynamodb
 	@go build -o bin/local ./infra/local && exec bin/local
 
 .PHONY: token
@@ -39,7 +39,7 @@ redrive: ## bring dead letters of the running stack back to their queues
 	@go run ./infra/redrive
 
 .PHONY: reset
-reset: ## forget everything that `make run` keeps in .local
+reset: ## forget everything that `make run` keeps in .local, and its tables on a named server
 	@go run ./infra/tools/reset
 
 SAM_PORT := 3000
@@ -74,28 +74,28 @@ test-sam: ## beside `make run` and `make sam-local`: the tests from outside agai
 PKG := ./...
 
 .PHONY: test
-test: ## all tests, on one DynamoDB Local and one ElasticMQ for the whole run (a part: PKG=./shared/...)
-	@infra/tools/need go java maven
+test: ## all tests, on one DynamoDB and one ElasticMQ for the whole run (a part: PKG=./shared/...)
+	@infra/tools/need go java maven dynamodb
 	go run ./infra/local/withservers -- go test $(TESTFLAGS) $(PKG)
 
 .PHONY: soak
 soak: ## the same tests with bigger numbers and the race detector (needs a C compiler)
-	@infra/tools/need go java maven
+	@infra/tools/need go java maven dynamodb
 	CHATKEEPER_SOAK=1 CGO_ENABLED=1 go run ./infra/local/withservers -- go test -race -count=1 -timeout 2h $(TESTFLAGS) $(PKG)
 
 .PHONY: mutants
 mutants: ## take away each condition of each write in turn: a test must notice every one (about 25 minutes)
-	@infra/tools/need go java maven
+	@infra/tools/need go java maven dynamodb
 	go run ./infra/local/withservers -- go run ./infra/mutants $(MUTANTS_FLAGS)
 
 .PHONY: costs
 costs: ## play a day and count what it would cost on AWS: units against their budgets, dollars per million
-	@infra/tools/need go java maven
+	@infra/tools/need go java maven dynamodb
 	@go build -o bin/costs ./infra/costs && go run ./infra/local/withservers -- bin/costs
 
 .PHONY: bench
 bench: ## measure what has a goal, as ratios in one run: a table and a plot in .local/bench (bigger: CHATKEEPER_BENCH_FULL=1)
-	@infra/tools/need go java maven
+	@infra/tools/need go java maven dynamodb
 	@go build -o bin/bench ./infra/bench && go run ./infra/local/withservers -- bin/bench
 
 .PHONY: check

@@ -225,7 +225,7 @@ func BenchmarkGoalFlat(b *testing.B) {
 	}
 }
 
-// Serving a pool, beside a bare loop of the same SDK calls on the same DynamoDB Local: the calls are recorded, and made again
+// Serving a pool, beside a bare loop of the same SDK calls on the same DynamoDB: the calls are recorded, and made again
 // on a copy of the tables as they were before.
 func BenchmarkGoalServing(b *testing.B) {
 	quiet(b)

@@ -4,7 +4,7 @@
 //
 // Before that it lists the attributes that an update alters without asking for them (bare.go).
 //
-// It does not touch the source. The tests of the packages that write run against DynamoDB Local as always, but through a
+// It does not touch the source. The tests of the packages that write run against a real DynamoDB as always, but through a
 // proxy that leaves one part of one condition out of every request of the product. A first round without a mutant runs
 // each test alone and notes which conditions it comes by, so that a mutant meets only the tests that can notice it. What
 // no test notices is listed; it is a failure unless accepted.go says why it can't be noticed.

@@ -25,7 +25,7 @@ type site struct {
 
 func (s site) String() string { return s.write + ": " + s.item + " if " + s.part }
 
-// proxy stands between a test and DynamoDB Local. It notes the sites that it sees, and leaves out the part of the
+// proxy stands between a test and the DynamoDB. It notes the sites that it sees, and leaves out the part of the
 // condition that the mutant is about, if any.
 type proxy struct {
 	mutant *site

@@ -80,8 +80,8 @@ type record struct {
 	id    string
 }
 
-// stream is the stream of a table with one shard. DynamoDB Local has streams of its own, but gets slower with every record
-// it ever wrote; here the proxy looks at what a write may change before and after it, while nobody else writes.
+// stream is the stream of a table with one shard. The local servers have streams of their own, but get slower with every
+// record they ever wrote; here the proxy looks at what a write may change before and after it, while nobody else writes.
 type stream struct {
 	table    string
 	filters  []filter.Pattern
@@ -207,7 +207,7 @@ func (r *run) items(header http.Header, places []place) map[place]item {
 	return found
 }
 
-// ask asks DynamoDB Local, which looks at no signature.
+// ask asks the local DynamoDB, which looks at no signature.
 func (r *run) ask(action string, header http.Header, body []byte) answer {
 	req, err := http.NewRequest(http.MethodPost, r.dynamoDB, bytes.NewReader(body))
 	if err != nil {
@@ -219,13 +219,13 @@ func (r *run) ask(action string, header http.Header, body []byte) answer {
 	req.Header.Set("X-Amz-Target", "DynamoDB_20120810."+action)
 	res, err := r.client.Do(req)
 	if err != nil {
-		r.broken(fmt.Errorf("DynamoDB Local: %w", err))
+		r.broken(fmt.Errorf("DynamoDB: %w", err))
 		return answer{cut: true}
 	}
 	defer res.Body.Close()
 	out, err := io.ReadAll(res.Body)
 	if err != nil {
-		r.broken(fmt.Errorf("DynamoDB Local: %w", err))
+		r.broken(fmt.Errorf("DynamoDB: %w", err))
 		return answer{cut: true}
 	}
 	return answer{status: res.StatusCode, body: out}

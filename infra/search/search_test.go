@@ -1,6 +1,6 @@
 // Package search looks for a moment at which something may go wrong and Chatkeeper does not stand up to it.
 //
-// It runs the functions' real binaries against the real DynamoDB Local, but every request of theirs waits at a proxy until
+// It runs the functions' real binaries against a real DynamoDB, but every request of theirs waits at a proxy until
 // the run lets it go on, so that a run decides by itself, and by its plan alone, what happens when and what goes wrong:
 // requests that fail, that happen without anybody hearing so, that conflict, are throttled, slow or come late when somebody
 // else has long begun anew; functions that are killed before and after every request; messages and stream records that come

@@ -1,5 +1,5 @@
 // Package system tests the whole: signed deliveries over HTTP into the stack that template.yaml describes, with the
-// functions' real binaries, DynamoDB Local and ElasticMQ, and Chats that belong to the right people out of it.
+// functions' real binaries, a real DynamoDB and ElasticMQ, and Chats that belong to the right people out of it.
 package system
 
 import (

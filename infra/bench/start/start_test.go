@@ -22,7 +22,7 @@ import (
 )
 
 // From exec to first poll, beside an empty function that holds the same clients. Ours open a connection meanwhile, to a
-// server that answers at once: how long DynamoDB Local and ElasticMQ take is not the start's, and much longer.
+// server that answers at once: how long a local DynamoDB and ElasticMQ take is not the start's, and much longer.
 func BenchmarkGoalStart(b *testing.B) {
 	for _, name := range []string{"webhook", "assigner", "reply"} {
 		b.Run(name, func(b *testing.B) {

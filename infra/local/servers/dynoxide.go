@@ -101,10 +101,7 @@ func canBuild(ctx context.Context) error {
 	} else if !atLeast(have, rustVersion) {
 		missing = append(missing, "Rust "+have)
 	}
-	compiler := os.Getenv("CC")
-	if compiler == "" {
-		compiler = "cc"
-	}
+	compiler := strings.Fields(os.Getenv("CC") + " cc")[0]
 	if _, err := exec.LookPath(compiler); err != nil {
 		missing = append(missing, "no C compiler")
 	}

@@ -39,7 +39,7 @@ func AwaitNamed(ctx context.Context, endpoint string) error {
 	client := DynamoDB(endpoint)
 	for deadline := time.Now().Add(namedPatience); ; {
 		attempt, cancel := context.WithTimeout(ctx, namedPatience)
-		_, err := client.ListTables(attempt, &dynamodb.ListTablesInput{Limit: aws.Int32(1)})
+		_, err := client.ListTables(attempt, &dynamodb.ListTablesInput{Limit: aws.Int32(1)}, func(o *dynamodb.Options) { o.RetryMaxAttempts = 1 })
 		cancel()
 		if err == nil || ctx.Err() != nil {
 			return ctx.Err()

@@ -39,7 +39,7 @@ type functionOutput struct {
 }
 
 // noise is what the SDK prints about each error of DynamoDB Local, which sends no checksum with them. DynamoDB does, and
-// the SDK has no switch in the environment, so the line is dropped here and nowhere in the product.
+// Dynoxide, and the SDK has no switch in the environment, so the line is dropped here and nowhere in the product.
 var noise = []byte("failed to close HTTP response body")
 
 func (f *functionOutput) Write(line []byte) (int, error) {

@@ -69,7 +69,8 @@ type GivenUp struct {
 }
 
 const (
-	// A record waits half of the longest pause on average; a poll of an idle shard costs DynamoDB Local under a millisecond.
+	// A record waits half of the longest pause on average; a poll of an idle shard costs under a millisecond while its stream
+	// is short.
 	shortestPause = 10 * time.Millisecond
 	longestPause  = 80 * time.Millisecond
 
