@@ -81,9 +81,6 @@ func (a *assigner) receive(ctx context.Context, m whatsapp.Message, told *chat.A
 	if where.chat == "" {
 		return a.create(ctx, m, arrival, where, o)
 	}
-	if where.chat, err = a.ahead(ctx, where.chat, arrival); err != nil {
-		return err
-	}
 	c, err := a.store.Deliver(ctx, where.chat, arrival)
 	for err != nil && c != nil && c.Status == chat.Merged {
 		where.chat = c.MergedInto
@@ -123,7 +120,6 @@ func (a *assigner) create(ctx context.Context, m whatsapp.Message, arrival chat.
 	if c.ID == "" {
 		c.ID = chat.RandomID()
 	}
-	c.Ahead = arrival.Ahead
 	var links []chat.Link
 	if where.phoneToLink != "" {
 		c.Customer.PhoneSince = arrival.Message.Shown()
@@ -190,9 +186,6 @@ func (a *assigner) keep(ctx context.Context, m whatsapp.Message, told *chat.Arri
 		return false, err
 	}
 	arrival := *told
-	if where.chat, err = a.ahead(ctx, where.chat, arrival); err != nil {
-		return false, err
-	}
 	c, err := a.goingOn(ctx, where.chat)
 	if err != nil {
 		return false, err
