@@ -27,8 +27,8 @@ import (
 //   - After a delivery has begun a Chat, or linked an address, before it has looked: the queue delivers it again, and what was
 //     delivered before always looks, and so does a delivery that finds its message stored.
 //   - While it takes early ones: as before; those that were taken are deleted.
-//   - A delivery takes so many early ones and then puts itself in its queue once more, so that no customer waits for the
-//     history of another. A crash before that delivers it again; after it, two deliveries look.
+//   - A delivery takes mostEarly of them and then puts itself in its queue once more, so that the customer's newer messages
+//     come between. A crash before that delivers it again; after it, two deliveries look.
 
 // mostEarly is how many early updates a delivery takes before it makes room for others of its customer.
 const mostEarly = 100
@@ -78,7 +78,8 @@ func (a *assigner) early(d *incoming, address string) dynamo.Early {
 
 // places are the addresses of the customer whom an update is about, by all names that it tells.
 func (a *assigner) places(d *incoming) []string {
-	who := []whatsapp.Identity{d.message.Customer, {UserID: d.message.System.PreviousUserID}, {UserID: d.message.System.UserID, Phone: d.message.System.NewPhone}}
+	change := d.message.System
+	who := []whatsapp.Identity{d.message.Customer, {UserID: change.PreviousUserID}, {UserID: change.UserID, Phone: change.NewPhone}}
 	if d.isStatus() {
 		who = []whatsapp.Identity{d.Status().Customer}
 	}
@@ -112,7 +113,7 @@ func (a *assigner) takesEarly(ctx context.Context, d *incoming) error {
 				return err
 			}
 			for _, u := range page.Unreadable {
-				slog.ErrorContext(ctx, "early update not taken", "key", u.Key(), "error", u.Because)
+				slog.ErrorContext(ctx, "early update not readable", "key", u.Key(), "error", u.Because)
 			}
 			for _, e := range page.Updates {
 				if taken == mostEarly {
@@ -153,7 +154,7 @@ func (a *assigner) takes(ctx context.Context, e dynamo.Early) (gone bool, furthe
 	})
 	switch {
 	case err != nil && !dynamo.Again(err) && ctx.Err() == nil:
-		slog.ErrorContext(ctx, "early update not taken", "id", e.ID, "error", err)
+		slog.ErrorContext(ctx, "left out", "early", e.ID, "error", err)
 		return false, nil, nil
 	case err != nil:
 		return false, nil, err
@@ -177,5 +178,6 @@ func (a *assigner) takes(ctx context.Context, e dynamo.Early) (gone bool, furthe
 // goesOnLater puts a delivery in its queue once more: more is waiting, next of all, than one takes.
 func (a *assigner) goesOnLater(ctx context.Context, d *incoming, next dynamo.Early) error {
 	slog.InfoContext(ctx, "more came early", "kind", d.Kind)
-	return a.queues.SendAll(ctx, a.inbound, []queue.Entry{{Body: d.body, Group: d.Group(a.secret), Dedup: "early." + d.DedupID(a.secret)[:32] + "." + next.ID[:32]}})
+	cause := d.DedupID(a.secret) + "." + next.ID[:min(len(next.ID), 32)]
+	return a.queues.SendAll(ctx, a.inbound, []queue.Entry{{Body: d.body, Group: d.Group(a.secret), Dedup: "early." + cause}})
 }
