@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"gopkg.in/yaml.v3"
 
@@ -56,6 +57,27 @@ func TestOnlyTheWebhookIsOpen(t *testing.T) {
 	}
 	if paths := slices.Collect(maps.Keys(open)); !slices.Equal(paths, []string{"/webhooks/whatsapp"}) {
 		t.Errorf("these routes have an authorizer of their own, or none: %v", paths)
+	}
+}
+
+// A function that the gateway asks answers before the gateway gives up, after 30 seconds: a late answer is lost.
+func TestFunctionsAnswerBeforeTheGatewayGivesUp(t *testing.T) {
+	t.Parallel()
+	parsed, err := template.Load("../template.yaml", map[string]string{"Issuer": template.LocalIssuer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	for _, f := range parsed.Functions {
+		if len(f.Routes) == 0 {
+			continue
+		}
+		if asked++; f.Timeout >= 30*time.Second {
+			t.Errorf("%s may take %s", f.ID, f.Timeout)
+		}
+	}
+	if asked < 7 {
+		t.Errorf("the gateway asks %d functions", asked)
 	}
 }
 

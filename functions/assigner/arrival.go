@@ -39,15 +39,6 @@ func (a *assigner) settle(ctx context.Context, m whatsapp.Message, arrival *chat
 	return err
 }
 
-// ahead notes on the Chat that a message of it is stamped ahead, before the message is stored, and returns the Chat that
-// goes on.
-func (a *assigner) ahead(ctx context.Context, chatID string, arrival chat.Arrival) (string, error) {
-	if arrival.Ahead.IsZero() {
-		return chatID, nil
-	}
-	return a.store.Ahead(ctx, chatID, arrival.Ahead)
-}
-
 // arrival is the message as it was read.
 func (a *assigner) arrival(m whatsapp.Message) chat.Arrival {
 	arrival := chat.Arrival{

@@ -21,8 +21,8 @@ import (
 	"chatkeeper/shared/whatsapp"
 )
 
-// I4 without the queue's help: redeliveries that come when SQS has forgotten them. The second run keeps the asides that
-// found no Chat in the first; the third changes nothing at all.
+// I4 without the queue's help: redeliveries that come when SQS has forgotten them. The second run may link what the first
+// could not; the third changes nothing at all.
 func TestRedeliveriesChangeNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, seed.People()...)

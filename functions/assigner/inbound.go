@@ -17,38 +17,71 @@ import (
 const attempts = 12
 
 // update takes one of WhatsApp's updates to where it belongs. It is safe to repeat: whatever was stored before is found.
-func (a *assigner) update(ctx context.Context, body string) error {
-	u, err := whatsapp.ParseUpdate(body)
-	if err != nil {
+func (a *assigner) update(ctx context.Context, body string) error { return a.deliver(ctx, body, false) }
+
+// incoming is an update on its way to its Chat, with what was found out about it so far.
+type incoming struct {
+	whatsapp.Update
+	message whatsapp.Message // of an update that holds one
+	body    string           // as it came from the queue
+	arrival chat.Arrival     // of a message
+	where   place            // as it was found last
+	begins  bool             // a Chat may have begun where it belongs, and what came before that is to be taken there
+}
+
+// deliver is update. again says that the queue brought it before, so that a crash may have come between any two of its steps.
+func (a *assigner) deliver(ctx context.Context, body string, again bool) error {
+	d, err := a.reading(ctx, body)
+	if err != nil || d == nil {
 		return err
 	}
-	switch u.Kind {
-	case whatsapp.KindStatus, whatsapp.KindStandbyStatus:
-		return a.status(ctx, u.Status())
-	case whatsapp.KindOther:
-		dropped(ctx, u, "no message")
-		return nil
-	}
-	m := u.Message()
-	switch m.Effect() {
-	case whatsapp.Ignored:
-		dropped(ctx, u, "nobody's")
-		return nil
-	}
-	arrival, err := a.settled(ctx, m)
-	if err != nil {
-		return err
-	}
-	if m.Effect() == whatsapp.Opens {
+	d.begins = again || d.message.System.UserID != "" || d.message.System.NewPhone != ""
+	if d.isTurn() {
 		o := &openings{}
-		return a.repeat(ctx, func(first bool) error { return a.receive(ctx, m, &arrival, !first, o) })
+		err = a.repeat(ctx, func(first bool) error {
+			d.begins = d.begins || !first
+			return a.receive(ctx, d, !first, o)
+		})
+	} else {
+		_, err = a.aside(ctx, d)
 	}
-	kept := false
-	err = a.repeat(ctx, func(bool) (err error) { kept, err = a.keep(ctx, m, &arrival); return err })
-	if err == nil && !kept {
-		dropped(ctx, u, "no chat")
+	if err == nil && d.begins {
+		return a.takesEarly(ctx, d)
 	}
 	return err
+}
+
+// reading is the update that the body holds; nil if it belongs in no Chat.
+func (a *assigner) reading(ctx context.Context, body string) (*incoming, error) {
+	u, err := whatsapp.ParseUpdate(body)
+	if err != nil {
+		return nil, err
+	}
+	d := &incoming{Update: u, body: body}
+	switch {
+	case u.Kind == whatsapp.KindOther:
+		dropped(ctx, u, "no message")
+		return nil, nil
+	case d.isStatus():
+		if s := u.Status(); s.Rank() == 0 || s.Customer == (whatsapp.Identity{}) {
+			dropped(ctx, u, "nobody's")
+			return nil, nil
+		}
+		return d, nil
+	}
+	if d.message = u.Message(); d.message.Effect() == whatsapp.Ignored {
+		dropped(ctx, u, "nobody's")
+		return nil, nil
+	}
+	d.arrival, err = a.settled(ctx, d.message)
+	return d, err
+}
+
+// isTurn reports whether it is a customer who waits for an answer, and begins a Chat where there is none.
+func (d *incoming) isTurn() bool { return !d.isStatus() && d.message.Effect() == whatsapp.Opens }
+
+func (d *incoming) isStatus() bool {
+	return d.Kind == whatsapp.KindStatus || d.Kind == whatsapp.KindStandbyStatus
 }
 
 // dropped counts an update that belongs in no Chat.
@@ -72,17 +105,16 @@ func (a *assigner) repeat(ctx context.Context, do func(first bool) error) error 
 
 // receive takes a customer's message to its Chat: steps 1 to 7 of the protocol. [dynamo.ErrRefused] means begin again,
 // with strong reads. The order of the steps and the crash points between them are in the comment of package dynamo.
-func (a *assigner) receive(ctx context.Context, m whatsapp.Message, told *chat.Arrival, strong bool, o *openings) error {
-	where, err := a.find(ctx, m, told.Message.Key, strong)
+func (a *assigner) receive(ctx context.Context, d *incoming, strong bool, o *openings) error {
+	m, arrival := d.message, d.arrival
+	where, err := a.find(ctx, m, arrival.Message.Key, strong)
 	if err != nil {
 		return err
 	}
-	arrival := *told
+	d.where = where
 	if where.chat == "" {
+		d.begins = true
 		return a.create(ctx, m, arrival, where, o)
-	}
-	if where.chat, err = a.ahead(ctx, where.chat, arrival); err != nil {
-		return err
 	}
 	c, err := a.store.Deliver(ctx, where.chat, arrival)
 	for err != nil && c != nil && c.Status == chat.Merged {
@@ -96,15 +128,17 @@ func (a *assigner) receive(ctx context.Context, m whatsapp.Message, told *chat.A
 		return err
 	}
 	if !arrival.Settled && c.MayHaveBeenAhead(arrival.Message.Key) {
-		return again(a.settle(ctx, m, told))
+		return again(a.settle(ctx, m, &d.arrival))
 	}
 	if elsewhere, err := a.belongs(ctx, where, *c, &arrival); elsewhere != nil || err != nil {
+		d.begins = d.begins || elsewhere != nil
 		return err
 	}
 	if c.Status == chat.Open && c.LastIn.Before(arrival.Message.Key) && arrival.Alias == nil {
 		return err // it is the newest all the same: somebody read, and made room, between two tries
 	}
 	if stored, err := a.store.Has(ctx, *c, arrival.Message.Key); stored || err != nil {
+		d.begins = d.begins || stored // and perhaps crashed after it
 		return err
 	}
 	if c.Status == chat.Open {
@@ -123,7 +157,6 @@ func (a *assigner) create(ctx context.Context, m whatsapp.Message, arrival chat.
 	if c.ID == "" {
 		c.ID = chat.RandomID()
 	}
-	c.Ahead = arrival.Ahead
 	var links []chat.Link
 	if where.phoneToLink != "" {
 		c.Customer.PhoneSince = arrival.Message.Shown()
@@ -184,33 +217,36 @@ func (a *assigner) rules(ctx context.Context) (dynamo.InForce, error) {
 
 // keep stores what neither opens a Chat nor moves it forward, if there is a Chat to keep it on; else it reports false.
 // A system message also says that a customer's identities changed; that is done first.
-func (a *assigner) keep(ctx context.Context, m whatsapp.Message, told *chat.Arrival) (bool, error) {
-	where, err := a.find(ctx, m, told.Message.Key, true)
-	if err != nil || where.chat == "" {
+func (a *assigner) keep(ctx context.Context, d *incoming) (bool, error) {
+	m, arrival := d.message, d.arrival
+	where, err := a.find(ctx, m, arrival.Message.Key, true)
+	if err != nil {
 		return false, err
 	}
-	arrival := *told
-	if where.chat, err = a.ahead(ctx, where.chat, arrival); err != nil {
-		return false, err
+	d.where = where
+	if where.chat == "" {
+		return false, nil
 	}
 	c, err := a.goingOn(ctx, where.chat)
 	if err != nil {
 		return false, err
 	}
 	if !arrival.Settled && c.MayHaveBeenAhead(arrival.Message.Key) {
-		return false, again(a.settle(ctx, m, told))
+		return false, again(a.settle(ctx, m, &d.arrival))
 	}
 	elsewhere, err := a.belongs(ctx, where, c, &arrival)
 	if err != nil {
 		return true, err
 	}
 	if elsewhere != nil {
+		d.begins = true
 		arrival.Message.Shows = "" // it stands with another customer
 		return true, a.store.Reveal(ctx, *elsewhere, arrival.Message)
 	}
 	if stored, err := a.store.Has(ctx, c, arrival.Message.Key); err != nil {
 		return true, err
 	} else if stored {
+		d.begins = true // and perhaps crashed after it
 		// A history brings media twice: first that there is some, then, under the same id and time, what it is.
 		return true, a.store.Reveal(ctx, c, arrival.Message)
 	}

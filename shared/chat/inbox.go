@@ -55,7 +55,7 @@ func (c Chat) Receives(a Arrival) Chat {
 	if a.Language != "" {
 		shown.Customer.Language = a.Language
 	}
-	return shown.again(a)
+	return shown.again(a).knows(a)
 }
 
 // Keeps is the Chat with a message in it that neither opens it nor moves it forward: a reaction, an edit, an echo,
@@ -64,7 +64,15 @@ func (c Chat) Keeps(a Arrival, counts bool) Chat {
 	if counts && c.Status == Open {
 		c.Inbox = c.counts(a.Message.Key)
 	}
-	return c.shows(a).again(a)
+	return c.shows(a).again(a).knows(a)
+}
+
+// knows is the Chat that remembers until when a message of it was told ahead.
+func (c Chat) knows(a Arrival) Chat {
+	if c.Ahead.Before(a.Ahead) {
+		c.Ahead = a.Ahead
+	}
+	return c
 }
 
 // shows is the Chat with the message as its preview, unless a list shows nothing of it or something newer.

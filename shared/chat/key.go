@@ -15,7 +15,8 @@ import (
 )
 
 // Key identifies a Message within its Chat and orders the Chat to the second (see [Message.Compare]): WhatsApp's time stamp
-// in seconds, then a keyed hash of WhatsApp's message id. The id itself would give the phone number away (a wamid contains it), so it is never a key.
+// in seconds, then a keyed hash of WhatsApp's message id. The id itself would give the phone number away (a wamid contains
+// it), so it is never a key.
 // The same delivery has the same Key however often it comes, which is what makes storing it idempotent.
 type Key [keySize]byte
 

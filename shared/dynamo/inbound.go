@@ -49,13 +49,15 @@ func (s *Store) getBatch(ctx context.Context, table string, keys []Item, strong 
 
 // Deliver applies a customer message to an open Chat: one write, no read, no transaction, no index. It is the cheap
 // path of nearly all traffic. nil means applied; PutMessage must follow. With ErrRefused comes the Chat as it is, or nil
-// if there is none: it is not open, or the message is not newer than the last one applied (a late or repeated delivery).
+// if there is none: it is not open, or the message is not newer than the last one applied (a late or repeated delivery), or
+// it may have been stored under another Key ([chat.Inbox.MayHaveBeenAhead]).
 //
 // The Chat is not read, so the first update is for one that shows nothing newer and has room among its unread marks.
 // Where the refusal returns another, a second update is for that one.
 func (s *Store) Deliver(ctx context.Context, chatID string, a chat.Arrival) (*chat.Chat, error) {
 	old, err := s.deliver(ctx, chat.Chat{ID: chatID, Customer: chat.Customer{Phone: a.Phone}}, a)
-	if errors.Is(err, ErrRefused) && old != nil && old.Status == chat.Open && old.LastIn.Before(a.Message.Key) && old.Straight(a.Phone, a.Message.Key) {
+	newest := old != nil && old.Status == chat.Open && old.LastIn.Before(a.Message.Key) && (a.Settled || !old.MayHaveBeenAhead(a.Message.Key))
+	if errors.Is(err, ErrRefused) && newest && old.Straight(a.Phone, a.Message.Key) {
 		return s.deliver(ctx, *old, a)
 	}
 	return old, err

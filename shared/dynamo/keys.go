@@ -24,6 +24,7 @@ import (
 //	                                                                                      r and a number for a routing, a reason for "nobody"
 //	delivery status of a message of ours  C#chat         D#mark                           Chat and the message's WhatsApp id, hashed
 //	Key of a message without a true time  K#address        0                                hash(number, the message's WhatsApp id)
+//	update that came before its Chat      E#address        id                               address of its customer; gone after 24 h
 //	waiting entry                         W#pool         priority#since#chat              pool, in the order of service
 //	directory of pools with waiting Chats WP             pool                             all of them, when somebody comes online or rules are saved; one by its assigner
 //	timer of a step                       T#shard        due#step#chat#epoch#routed       those that are due, each shard in order
@@ -74,6 +75,7 @@ const (
 	oncePrefix     = "I#"
 	timerPrefix    = "T#"
 	stampPrefix    = "K#"
+	earlyPrefix    = "E#"
 
 	// TimerShards spreads the timers: each partition takes about a thousand writes a second. A sweep reads all of them.
 	TimerShards = 8
@@ -85,6 +87,7 @@ const (
 func chatPK(id string) string                 { return chatPrefix + id }
 func usernamePK(address string) string        { return usernamePrefix + address }
 func stampPK(address string) string           { return stampPrefix + address }
+func earlyPK(address string) string           { return earlyPrefix + address }
 func messageSK(k chat.Key) string             { return messagePrefix + k.String() }
 func deliverySK(m chat.Mark) string           { return deliveryPrefix + fmt.Sprintf("%x", m[:]) }
 func mailSK(email string) string              { return strings.ToLower(email) }

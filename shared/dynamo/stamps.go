@@ -6,8 +6,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
-
 	"chatkeeper/shared/chat"
 )
 
@@ -22,8 +20,8 @@ import (
 // One case is left: a time stamp that was ahead when the message came first and is not ahead any more when it comes again,
 // hours later. Then it is believed, and nothing about the message tells that it was not before. The Chat does: Ahead is the
 // end of the time that was told ahead in it, and Deliver refuses what is stamped before that. Whoever is refused settles the
-// Key and comes again. Ahead is on the Chat before the message is, and goes with a merge. WhatsApp delivers again for seven
-// days: what is further ahead is ahead at every redelivery and needs no Ahead, and what is less far costs the Chat's other
+// Key and comes again. Ahead is written with what the message makes of its Chat, and goes with a merge. WhatsApp delivers
+// again for seven days: what is further ahead is ahead at every redelivery and needs no Ahead, and what is less far costs the Chat's other
 // messages a refused unit and a note each until that time has come.
 
 // stampItem is the Key of a message whose time stamp did not give it.
@@ -54,24 +52,6 @@ func (s *Store) Settle(ctx context.Context, address string, k chat.Key, now time
 		err = ErrUnsure // gone between the two calls
 	}
 	return keyOf(it.Key), err
-}
-
-// Ahead notes on a Chat that a message of it is stamped before until and was not believed. It returns the Chat's id, or
-// that of the one it was merged into. ErrRefused: there is no such Chat.
-func (s *Store) Ahead(ctx context.Context, chatID string, until time.Time) (string, error) {
-	for {
-		before := chat.Chat{ID: chatID}
-		after := before
-		after.Ahead = until
-		c, err := s.updateChat(ctx, before, after, 0, name("st").In(expression.Value(string(chat.Open)), expression.Value(string(chat.Closed))))
-		switch {
-		case !errors.Is(err, ErrRefused) || c == nil:
-			return chatID, err
-		case c.Status != chat.Merged:
-			return chatID, nil // it says as much already
-		}
-		chatID = c.MergedInto
-	}
 }
 
 // secondBytes is a time to the second as it stands in a Key, so that the two compare: what is less than a Key is not after

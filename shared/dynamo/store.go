@@ -20,11 +20,13 @@
 //
 // # Crash points of a message on its way in (protocol of the assigner, inbound)
 //
-//   - Before Commit or Deliver: nothing is stored; the queue delivers again.
+//   - Before Commit or Deliver: nothing is stored, but perhaps the Key of a message without a true time (stamps.go); the queue
+//     delivers again.
 //   - After Deliver, before PutMessage: the Chat counts a message whose text is not there yet. At the redelivery Deliver
 //     is refused (lastIn is not smaller than the key any more), Has finds nothing, and Late puts the text and adds the
 //     mark that is already in the set. Until then a reader sees a count that is ahead of the text by one.
-//   - After PutMessage or Commit, before the queue forgets the message: at the redelivery Has finds it. Nothing changes.
+//   - After PutMessage or Commit, before the queue forgets the message: at the redelivery Has finds it. Nothing changes, and
+//     what came before the Chat is looked for once more (early.go).
 //
 // # What people do, and what they know of its outcome
 //

@@ -33,7 +33,7 @@ const (
 const (
 	attempts   = 5                     // of a batch; of each the SDK makes up to three of its own
 	firstPause = 50 * time.Millisecond // doubled after each attempt
-	inParallel = 16                    // calls at once for a large delivery
+	inParallel = 32                    // calls at once for a large delivery
 )
 
 // Sender puts messages into queues.
@@ -56,6 +56,9 @@ func Open(cfg aws.Config) *Sender {
 // SendAll stores all entries, in as few calls as SQS allows: one for every ten, more only where their bodies are large.
 // A nil error means that SQS has every one of them. Otherwise any number may be stored; sending all of them again is safe for
 // five minutes, as their deduplication ids are the same.
+//
+// At most inParallel calls are under way at once, and as many are while that many hold no group in common: n entries of as many
+// groups take n ÷ 10 ÷ inParallel times as long as one call, as long as the caller has the CPU time for it.
 //
 // Entries of one group are sent in order: a call begins when all earlier calls that hold one of its groups are done. Entries
 // that SQS refused are tried again, a few times, with growing pauses, as long as ctx allows. So are whole calls that failed:

@@ -333,6 +333,57 @@ func TestSendAllInTime(t *testing.T) {
 	}
 }
 
+// TestSendAllAtOnce: of a large delivery 32 calls are under way at once, never more, for as long as so many are left; but those
+// of one group go one after the other. Each call waits until as many are under way as there should be.
+func TestSendAllAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ entries, groups, calls, atOnce int }{{3000, 3000, 300, 32}, {16_000, 16_000, 1600, 32}, {200, 200, 20, 20}, {400, 1, 40, 1}} {
+		t.Run(fmt.Sprintf("%d in %d groups", c.entries, c.groups), func(t *testing.T) {
+			t.Parallel()
+			var mu sync.Mutex
+			begun, underWay, most := 0, 0, 0
+			full := make(chan struct{}) // as many are under way as there should be
+			wait := func(ctx context.Context) error {
+				mu.Lock()
+				begun++
+				underWay++
+				most = max(most, underWay)
+				together := full
+				if underWay == min(c.atOnce, c.calls-begun+underWay) {
+					close(full)
+					full = make(chan struct{})
+				}
+				mu.Unlock()
+				defer func() { mu.Lock(); underWay--; mu.Unlock() }()
+				select {
+				case <-together:
+					return nil
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+			options := serverstest.SQS(t).Options()
+			options.APIOptions = append(slices.Clone(options.APIOptions), func(stack *middleware.Stack) error {
+				return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("meet", func(ctx context.Context, in middleware.InitializeInput, _ middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+					out := &sqs.SendMessageBatchOutput{}
+					for _, e := range in.Parameters.(*sqs.SendMessageBatchInput).Entries {
+						out.Successful = append(out.Successful, types.SendMessageBatchResultEntry{Id: e.Id})
+					}
+					return middleware.InitializeOutput{Result: out}, middleware.Metadata{}, wait(ctx)
+				}), middleware.Before)
+			})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			if err := queue.NewSender(sqs.New(options)).SendAll(ctx, "a queue", entries(c.entries, c.groups)); err != nil {
+				t.Fatalf("%v, after %d calls, %d of them at once", err, begun, most)
+			}
+			if begun != c.calls || most != c.atOnce {
+				t.Errorf("%d calls, %d at once; want %d and %d", begun, most, c.calls, c.atOnce)
+			}
+		})
+	}
+}
+
 // TestConnect: it opens a connection and stores nothing, and does no harm where there is no queue.
 func TestConnect(t *testing.T) {
 	t.Parallel()
