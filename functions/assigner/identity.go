@@ -145,6 +145,9 @@ func (a *assigner) userAndPhone(ctx context.Context, m whatsapp.Message, k chat.
 func (a *assigner) showing(ctx context.Context, alias chat.Alias, phone string, at chat.Shown, id string) (*chat.Showing, error) {
 	chats := map[string]chat.Chat{}
 	for _, h := range alias.Holders {
+		if h.Chat == "" {
+			continue
+		}
 		c, err := a.goingOn(ctx, h.Chat)
 		if err != nil {
 			return nil, err
@@ -153,7 +156,7 @@ func (a *assigner) showing(ctx context.Context, alias chat.Alias, phone string, 
 	}
 	now := alias.Resolved(func(id string) string { return chats[id].ID })
 	var resumes chat.Shown
-	if holder, until := now.Holder(at); !now.Free(at) && holder.Chat != id {
+	if holder, until := now.Holder(at); holder.Chat != "" && holder.Chat != id && holder.Since <= at {
 		var err error
 		if resumes, err = a.resumes(ctx, chats[holder.Chat], alias.Address, phone, at, until); err != nil {
 			return nil, err
@@ -221,6 +224,9 @@ func (a *assigner) belongs(ctx context.Context, p place, c chat.Chat, arrival *c
 func (a *assigner) elsewhere(ctx context.Context, alias chat.Alias, id string, m chat.Message) (*chat.Chat, error) {
 	seen := map[string]bool{id: true}
 	for _, h := range alias.Holders {
+		if h.Chat == "" {
+			continue
+		}
 		c, err := a.goingOn(ctx, h.Chat)
 		if err != nil {
 			return nil, err
@@ -401,7 +407,7 @@ func (a *assigner) renewPhone(ctx context.Context, k chat.Key, p place, c chat.C
 // shown it since.
 func (a *assigner) leave(ctx context.Context, k chat.Key, p place, c chat.Chat, number string) error {
 	at := k.Told()
-	if number == "" || p.alias == nil || p.alias.Left >= at || p.alias.Last().Since > at || c.Customer.Phone == number && c.Customer.PhoneSince >= at {
+	if number == "" || p.alias == nil || p.alias.Leaves(at).Same(*p.alias) || p.alias.Last().Since > at || c.Customer.Phone == number && c.Customer.PhoneSince >= at {
 		return nil
 	}
 	last, err := a.goingOn(ctx, p.alias.Last().Chat)

@@ -313,7 +313,7 @@ func TestCheckerFindsBreaches(t *testing.T) {
 		"a number that was left": {"I8", func(s *invariant.Snapshot) {
 			s.PhoneAddress = func(string, string) string { return "x" }
 			s.Chats[0].Customer.Phone = "1"
-			s.Aliases = append(s.Aliases, invariant.Alias{Alias: chat.Alias{Address: "x", Left: 2}.Shows(1, s.Chats[0].ID, 0)})
+			s.Aliases = append(s.Aliases, invariant.Alias{Alias: chat.Alias{Address: "x"}.Shows(1, s.Chats[0].ID, 0).Leaves(2)})
 		}},
 		"a number that another had then": {"I8", func(s *invariant.Snapshot) {
 			s.Messages[0].Shows = "x"

@@ -35,11 +35,14 @@ func (l *lane) ages(ctx context.Context, by time.Duration) error {
 var sortableTime = regexp.MustCompile(`^(\d#)?(\d{13})(#.*)?$`)
 
 // aged is an item with every time in it earlier: numbers in milliseconds, texts that sort by time, when DynamoDB may delete
-// it, in seconds, and when a message arrived, in microseconds. No other number of ours is as great, but for the turns of people, which are no times.
+// it, in seconds, and when a message arrived, in microseconds. No other number of ours is as great, but for the turns of
+// people, which are no times, and phone numbers.
 func aged(old map[string]types.AttributeValue, by time.Duration) map[string]types.AttributeValue {
 	item := map[string]types.AttributeValue{}
 	for name, v := range old {
-		item[name] = v
+		if item[name] = v; name == "num" || name == "ph" {
+			continue // digits of WhatsApp's
+		}
 		switch v := v.(type) {
 		case *types.AttributeValueMemberN:
 			n, err := strconv.ParseInt(v.Value, 10, 64)

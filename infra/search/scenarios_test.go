@@ -222,6 +222,10 @@ func reacts(c customer.Customer, second int, wamid string) action {
 
 // isCalled is WhatsApp's word that a customer has another user id from now on.
 func isCalled(c customer.Customer, second int, wamid, userID string) action {
+	return brings(second, wamid, countsNever, calledBody(c, second, wamid, userID))
+}
+
+func calledBody(c customer.Customer, second int, wamid, userID string) []byte {
 	body, err := json.Marshal(map[string]any{"object": "whatsapp_business_account", "entry": []any{map[string]any{"id": "1", "changes": []any{map[string]any{
 		"field": "messages", "value": map[string]any{"messaging_product": "whatsapp", "metadata": map[string]any{"phone_number_id": seed.SupportNumber},
 			"messages": []any{map[string]any{"id": wamid, "timestamp": fmt.Sprint(at(second).Unix()), "from_user_id": userID, "type": "system",
@@ -229,7 +233,7 @@ func isCalled(c customer.Customer, second int, wamid, userID string) action {
 	if err != nil {
 		panic(err)
 	}
-	return brings(second, wamid, countsNever, body)
+	return body
 }
 
 // Whether a message counts as unread.
@@ -548,5 +552,12 @@ func scenarios() []*scenario {
 			before: one(writes(alice, 1, "a1")),
 			phases: one(writes(customer.Customer{Name: "Boris", UserID: boris.UserID, Phone: alice.Phone}, 4, "b1"), writes(byID(alice), 5, "a2"), writes(byPhoneOnly(alice), 2, "a3")),
 			whose:  map[string]customer.Customer{"a1": alice, "a2": alice, "a3": alice, "b1": boris}},
+		{name: "number-comes-back", chats: 2, people: there(toEveryone, agent("amira", 9)),
+			before: []phase{{writes(alice, 1, "a1")}, {writes(customer.Customer{Name: "Boris", UserID: boris.UserID, Phone: alice.Phone}, 4, "b1")}},
+			phases: one(writes(alice, 6, "a2"), writes(byPhoneOnly(alice), 2, "a3"), writes(byPhoneOnly(alice), 5, "b2")),
+			whose:  map[string]customer.Customer{"a1": alice, "a2": alice, "a3": alice, "b1": boris, "b2": boris}},
+		{name: "one-message-in-two-groups", people: there(toEveryone, agent("amira", 9)),
+			before: one(writes(alice, 1, "a1")),
+			phases: one(writes(customer.Customer{Name: "Boris", UserID: boris.UserID, Phone: alice.Phone}, 4, "b1"), writes(byPhoneOnly(alice), 4, "b1"), writes(byID(alice), 5, "a2"))},
 	}
 }

@@ -1,13 +1,8 @@
 package system
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -24,8 +19,9 @@ import (
 func TestEveryDelivery(t *testing.T) {
 	t.Parallel()
 	w := start(t, stack.Options{}, seed.People()...)
-	bodies := deliveries(t)
-	expected := map[string]int{} // by business number and message
+	bodies, err := fixtures.Deliveries()
+	w.must(err)
+	expected := map[string]int{} // by business number, customer and message
 	for _, body := range bodies {
 		updates, err := whatsapp.Split(body, time.Now())
 		w.must(err)
@@ -112,62 +108,4 @@ func (w *world) quiet() {
 		}
 		return true
 	})
-}
-
-// deliveries are the fixtures, and the payloads of CORPUS with message ids that are unique: they repeat, within a file too.
-func deliveries(t *testing.T) [][]byte {
-	t.Helper()
-	var all [][]byte
-	for _, f := range fixtures.All() {
-		all = append(all, f.Body)
-	}
-	folder := os.Getenv("CORPUS")
-	if folder == "" {
-		return all
-	}
-	files, err := filepath.Glob(filepath.Join(folder, "webhooks", "*.json"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("CORPUS names %s, where no payload is (%v)", folder, err)
-	}
-	for i, file := range files {
-		raw, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		decoder := json.NewDecoder(bytes.NewReader(raw))
-		decoder.UseNumber()
-		var body any
-		if err := decoder.Decode(&body); err != nil {
-			t.Fatalf("%s: %v", file, err)
-		}
-		count := 0
-		number(body, func() string { count++; return fmt.Sprintf("-corpus%d-%d", i, count) })
-		if raw, err = json.Marshal(body); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, raw)
-	}
-	return all
-}
-
-// number adds a suffix to the id of everything that is listed as a message, wherever it stands.
-func number(v any, suffix func() string) {
-	switch v := v.(type) {
-	case []any:
-		for _, e := range v {
-			number(e, suffix)
-		}
-	case map[string]any:
-		for _, name := range []string{"messages", "message_echoes"} {
-			list, _ := v[name].([]any)
-			for _, m := range list {
-				if m, ok := m.(map[string]any); ok {
-					m["id"] = fmt.Sprint(m["id"], suffix())
-				}
-			}
-		}
-		for _, e := range v {
-			number(e, suffix)
-		}
-	}
 }

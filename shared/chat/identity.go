@@ -50,12 +50,12 @@ func (s Shown) Proves() bool { return s%ranks != alone }
 type Alias struct {
 	Address string   // Secret.PhoneAddress
 	Holders []Holder // in the order of Since, then of Chat; none if the number leads nowhere
-	Left    Shown    // when the last holder's customer took another number, so that this one is free; 0 if they have it
 	Version int64    // grows by one with every write of the alias
 }
 
 // Holder is a Chat whose customer had a phone number from a moment on, until the next holder's. A Chat that was merged
-// stands for the one that goes on. One that had the number more than once is listed as often.
+// stands for the one that goes on. One that had the number more than once is listed as often. A holder without a Chat says
+// that the number was free from then on; it is never the first.
 type Holder struct {
 	Chat  string
 	Since Shown // the first message or notice that is known to show it
@@ -67,37 +67,54 @@ type Holder struct {
 const MaxHolders = 16
 
 // At is the Chat that a message with this Key belongs to if it shows nothing but the number; empty if the number was free
-// then. What comes before the first holder is the first one's: they wrote before it was known who they are.
+// then and is. What comes before a holder when nobody had the number is that holder's: they wrote before it was known who
+// they are.
 func (a Alias) At(k Key) string {
-	if a.Left != 0 && a.Left.Second() < k.second() {
-		return ""
-	}
-	found := a.Holders[0]
-	for _, h := range a.Holders[1:] {
+	i := 0
+	for n, h := range a.Holders {
 		if h.Since.Second() <= k.second() {
-			found = h
+			i = n
 		}
 	}
-	return found.Chat
+	if a.Holders[i].Chat == "" && i+1 < len(a.Holders) {
+		i++
+	}
+	return a.Holders[i].Chat
 }
 
-// Last is the holder that has, or had last, the number.
-func (a Alias) Last() Holder { return a.Holders[len(a.Holders)-1] }
+// Last is the holder that has the number, or had it last.
+func (a Alias) Last() Holder {
+	if n := len(a.Holders); a.IsFree() {
+		return a.Holders[n-2]
+	}
+	return a.Holders[len(a.Holders)-1]
+}
 
-// Holder is who had the number at that moment, as far as the alias knows, and until when; the first one before that. The
+// IsFree reports whether whoever had the number last has left it.
+func (a Alias) IsFree() bool { return a.Holders[len(a.Holders)-1].Chat == "" }
+
+// Free reports whether nobody is known to have had the number at that moment, or since.
+func (a Alias) Free(at Shown) bool {
+	return len(a.Holders) == 0 || a.IsFree() && a.Holders[len(a.Holders)-1].Since <= at
+}
+
+// Holder is who had the number at that moment, as far as the alias knows, and until when; the next one, if nobody did. The
 // end is 0 where it is not known.
 func (a Alias) Holder(at Shown) (h Holder, until Shown) {
 	i := max(0, a.after(at)-1)
-	if i+1 < len(a.Holders) {
-		return a.Holders[i], a.Holders[i+1].Since
+	if a.Holders[i].Chat == "" && i+1 < len(a.Holders) {
+		i++
 	}
-	return a.Holders[i], a.Left
+	if i+1 < len(a.Holders) {
+		until = a.Holders[i+1].Since
+	}
+	return a.Holders[i], until
 }
 
 // Next is the first holder who began at that moment or later, by the second; nil if there is none.
 func (a Alias) Next(at Shown) *Holder {
-	for i := range a.Holders {
-		if a.Holders[i].Since.Second() >= at.Second() {
+	for i, h := range a.Holders {
+		if h.Chat != "" && h.Since.Second() >= at.Second() {
 			return &a.Holders[i]
 		}
 	}
@@ -115,7 +132,9 @@ func (a Alias) Resolved(goesOn func(id string) string) Alias {
 	holders := a.Holders
 	a.Holders = nil
 	for _, h := range holders {
-		h.Chat = goesOn(h.Chat)
+		if h.Chat != "" {
+			h.Chat = goesOn(h.Chat)
+		}
 		if n := len(a.Holders); n == 0 || a.Holders[n-1].Chat != h.Chat {
 			a.Holders = append(a.Holders, h)
 		}
@@ -124,47 +143,62 @@ func (a Alias) Resolved(goesOn func(id string) string) Alias {
 }
 
 // Same reports whether two aliases say the same.
-func (a Alias) Same(other Alias) bool {
-	return a.Left == other.Left && slices.Equal(a.Holders, other.Holders)
-}
-
-// Free reports whether nobody is known to have had the number at that moment.
-func (a Alias) Free(at Shown) bool { return len(a.Holders) == 0 || a.Left != 0 && a.Left < at }
+func (a Alias) Same(other Alias) bool { return slices.Equal(a.Holders, other.Holders) }
 
 // Shows is the alias once it is known that the Chat's customer had the number at that moment. Who had it before has it
 // again from the moment resumes on; 0 if nothing says so. It changes nothing where the alias says so already, or would have
 // to forget it at once, see MaxHolders.
 func (a Alias) Shows(at Shown, chat string, resumes Shown) Alias {
 	before, shows, i := a, Holder{chat, at}, a.after(at)
+	if slices.Contains(a.Holders, shows) || i > 0 && a.Holders[i-1].Chat == chat {
+		return before
+	}
 	a.Holders = slices.Clone(a.Holders)
-	switch {
-	case len(a.Holders) == 0:
-		a.Holders = []Holder{shows}
-	case a.Free(at) && a.Last().Chat == chat:
-		a.Left = 0
-	case a.Free(at):
-		shows.Since = Shown(a.Left.Second()+1) * ranks // nobody else had it since
-		a.Holders, a.Left = append(a.Holders, shows), 0
-	case slices.Contains(a.Holders, shows) || i > 0 && a.Holders[i-1].Chat == chat:
-		return before
-	default:
-		if i == len(a.Holders) {
-			resumes = cmp.Or(resumes, a.Left) // they told that they had it until then
+	var next *Holder
+	if i < len(a.Holders) {
+		next = &before.Holders[i]
+	}
+	if i > 0 && a.Holders[i-1].Chat != "" {
+		if resumes == 0 && next != nil && next.Chat == "" {
+			resumes = next.Since - 1 // they told that they had it until then
 		}
-		if i > 0 && resumes != 0 {
+		if resumes != 0 {
 			a.Holders = append(a.Holders, Holder{a.Holders[i-1].Chat, resumes})
-		} else if i < len(a.Holders) && a.Holders[i].Chat == chat {
-			a.Holders = slices.Delete(a.Holders, i, i+1)
+			next = nil
 		}
-		a.Holders = append(a.Holders, shows)
-		slices.SortFunc(a.Holders, func(a, b Holder) int { return cmp.Or(cmp.Compare(a.Since, b.Since), strings.Compare(a.Chat, b.Chat)) })
 	}
-	for len(a.Holders) > MaxHolders {
-		i := slices.IndexFunc(a.Holders, a.isListedLater)
-		a.Holders = slices.Delete(a.Holders, max(0, i), max(0, i)+1)
+	if next != nil && next.Chat == chat {
+		a.Holders = slices.Delete(a.Holders, i, i+1)
 	}
-	if a.Left == before.Left && !slices.Contains(a.Holders, shows) {
+	a.Holders = append(a.Holders, shows)
+	slices.SortFunc(a.Holders, func(a, b Holder) int { return cmp.Or(cmp.Compare(a.Since, b.Since), strings.Compare(a.Chat, b.Chat)) })
+	if a = a.bounded(); !slices.Contains(a.Holders, shows) {
 		return before
+	}
+	return a
+}
+
+// Leaves is the alias once its last holder has told that they have another number: it is free from the next second on.
+func (a Alias) Leaves(at Shown) Alias {
+	free := Holder{Since: Shown(at.Second()+1) * ranks}
+	if a.Free(free.Since) {
+		return a
+	}
+	a.Holders = slices.Clone(a.Holders)
+	if a.IsFree() {
+		a.Holders = a.Holders[:len(a.Holders)-1]
+	}
+	a.Holders = append(a.Holders, free)
+	return a.bounded()
+}
+
+func (a Alias) bounded() Alias {
+	for len(a.Holders) > MaxHolders {
+		i := max(0, slices.IndexFunc(a.Holders, a.isListedLater))
+		a.Holders = slices.Delete(a.Holders, i, i+1)
+		for a.Holders[0].Chat == "" {
+			a.Holders = a.Holders[1:]
+		}
 	}
 	return a
 }

@@ -83,8 +83,7 @@ func TestAliasIsBounded(t *testing.T) {
 // Who told of another number had this one until then. After that it is nobody's, and then whose who shows it.
 func TestANumberIsFree(t *testing.T) {
 	t.Parallel()
-	a := chat.Alias{}.Shows(at(10).Beside(), "a", 0)
-	a.Left = at(20).Told()
+	a := chat.Alias{}.Shows(at(10).Beside(), "a", 0).Leaves(at(20).Told())
 	for n, want := range map[int]string{1: "a", 10: "a", 20: "a", 21: "", 40: ""} {
 		if got := a.At(at(n)); got != want {
 			t.Errorf("at %d it is %q's, want %q", n, got, want)
@@ -102,6 +101,7 @@ func TestANumberIsFree(t *testing.T) {
 		{"b", at(15).Beside(), 0, map[int]string{12: "a", 15: "b", 19: "b", 20: "a", 21: ""}},
 		{"b", at(15).Beside(), at(18).Beside(), map[int]string{12: "a", 16: "b", 19: "a", 21: ""}},
 		{"b", at(20).Beside(), 0, map[int]string{12: "a", 20: "a", 21: ""}},
+		{"b", at(21).Beside(), 0, map[int]string{12: "a", 20: "a", 21: "b"}},
 	} {
 		now := a.Shows(test.shows, test.who, test.resumes)
 		for n, want := range test.want {

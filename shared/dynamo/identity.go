@@ -1,6 +1,7 @@
 package dynamo
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -129,22 +130,31 @@ func (s *Store) Find(ctx context.Context, userAddress, phoneAddress string, stro
 
 // alias is the item of a phone number.
 func (it chatItem) alias() chat.Alias {
-	a := chat.Alias{Address: it.PK[len(chatPrefix):], Left: shownOf(it.Left), Version: it.Version}
+	a := chat.Alias{Address: it.PK[len(chatPrefix):], Version: it.Version}
 	for _, former := range slices.Sorted(slices.Values(it.Holders)) {
 		since, id, _ := strings.Cut(former, " ")
 		n, _ := strconv.ParseInt(since, 10, 64)
 		a.Holders = append(a.Holders, chat.Holder{Chat: id, Since: chat.Shown(n)})
 	}
 	a.Holders = append(a.Holders, chat.Holder{Chat: it.To, Since: shownOf(it.Since)})
+	if free := shownOf(it.Free); free != 0 {
+		a.Holders = append(a.Holders, chat.Holder{Since: free})
+	}
 	return a
 }
 
-// formerHolders is what the item says of all holders but the last, so that it sorts by time.
-func formerHolders(a chat.Alias) (all []string) {
-	for _, h := range a.Holders[:len(a.Holders)-1] {
-		all = append(all, fmt.Sprintf("%010d %s", h.Since, h.Chat))
+// aliasOf is the item's part about who has the number, had it, and whether it is free.
+func aliasOf(a chat.Alias) (it chatItem) {
+	former := a.Holders[:len(a.Holders)-1]
+	if a.IsFree() {
+		it.Free = shownBytes(a.Holders[len(former)].Since)
+		former = former[:len(former)-1]
 	}
-	return all
+	it.To, it.Since = a.Last().Chat, shownBytes(a.Last().Since)
+	for _, h := range former {
+		it.Holders = append(it.Holders, fmt.Sprintf("%011d %s", h.Since, h.Chat)) // sorts by time
+	}
+	return it
 }
 
 // FirstShowing reads when the number with this address was first shown in a Chat, or one merged into it, beside a user id,
@@ -211,10 +221,8 @@ func (s *Store) Show(ctx context.Context, c chat.Chat, showing chat.Showing) err
 // Leave notes that the customer of a Chat took another number then, so that this one is free. A Chat that has shown none
 // since has none: if it were theirs, it would show the other one. ErrRefused as Show.
 func (s *Store) Leave(ctx context.Context, c chat.Chat, phone string, before chat.Alias, at chat.Shown) error {
-	after := before
-	after.Left = at
 	t := transaction{store: s}
-	t.alias(before, after)
+	t.alias(before, before.Leaves(at))
 	if c.Customer.PhoneSince < at {
 		free := c.Customer
 		free.Phone, free.PhoneSince = "", at
@@ -249,21 +257,22 @@ func (t *transaction) alias(before, after chat.Alias) {
 	if before.Version != 0 {
 		asRead = equals("n", before.Version)
 	}
-	u := &update{}
-	last, former := after.Last(), formerHolders(after)
-	become(u, "to", before.Last().Chat, last.Chat)
-	if before.Last().Since != last.Since {
-		u.set("since", shownBytes(last.Since))
+	u, was, is := &update{}, aliasOf(before), aliasOf(after)
+	become(u, "to", was.To, is.To)
+	for _, a := range []struct {
+		attribute string
+		was, is   []byte
+	}{{"since", was.Since, is.Since}, {"lf", was.Free, is.Free}} {
+		if len(a.is) == 0 && len(a.was) > 0 {
+			u.remove(a.attribute)
+		} else if !bytes.Equal(a.was, a.is) {
+			u.set(a.attribute, a.is)
+		}
 	}
-	if len(former) == 0 && len(before.Holders) > 1 {
+	if len(is.Holders) == 0 && len(was.Holders) > 0 {
 		u.remove("hs")
-	} else if !slices.Equal(former, formerHolders(before)) {
-		u.set("hs", set(former))
-	}
-	if after.Left == 0 && before.Left != 0 {
-		u.remove("lf")
-	} else if after.Left != before.Left {
-		u.set("lf", shownBytes(after.Left))
+	} else if !slices.Equal(was.Holders, is.Holders) {
+		u.set("hs", set(is.Holders))
 	}
 	if u.empty() {
 		t.check(chatPK(before.Address), selfSK, asRead)

@@ -29,8 +29,8 @@ type chatItem struct {
 
 	To      string   `dynamodbav:"to,omitempty"`           // alias: the Chat that the identity leads to
 	Since   []byte   `dynamodbav:"since,omitempty"`        // alias: since when
-	Holders []string `dynamodbav:"hs,stringset,omitempty"` // alias of a phone number: who had it before, see formerHolders
-	Left    []byte   `dynamodbav:"lf,omitempty"`           // alias of a phone number: when it became free
+	Holders []string `dynamodbav:"hs,stringset,omitempty"` // alias of a phone number: who had it before, see aliasOf
+	Free    []byte   `dynamodbav:"lf,omitempty"`           // alias of a phone number: since when it is free
 	Version int64    `dynamodbav:"n,omitempty"`            // alias: how often it was changed
 
 	Number string   `dynamodbav:"num,omitempty"`

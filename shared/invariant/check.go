@@ -347,7 +347,7 @@ func (c *checker) identities() {
 	}
 	for _, a := range c.Aliases {
 		for i, h := range a.Holders {
-			if v := c.goesOn(h.Chat); v.ID == "" && !a.Renamed {
+			if v := c.goesOn(h.Chat); v.ID == "" && !a.Renamed && (h.Chat != "" || i == 0) {
 				c.breach("I8", []string{a.Address, h.Chat}, "an identity leads to no Chat that goes on")
 			}
 			if i > 0 && h.Since < a.Holders[i-1].Since {
@@ -373,7 +373,7 @@ func (c *checker) numbers() {
 			continue
 		}
 		address := c.PhoneAddress(v.Number, v.Customer.Phone)
-		if a, ok := aliases[address]; !ok || c.goesOn(a.Last().Chat).ID != v.ID || a.Left != 0 {
+		if a, ok := aliases[address]; !ok || c.goesOn(a.Last().Chat).ID != v.ID || a.IsFree() {
 			c.breach("I8", []string{v.ID, address}, "shows a phone number that does not lead to it")
 		}
 	}
