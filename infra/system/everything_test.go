@@ -124,7 +124,7 @@ func TestKillEverything(t *testing.T) {
 }
 
 // The DynamoDB that `make run` was told to use is started again and has forgotten everything: `make run` says so, makes
-// the tables again with the seed, and goes on.
+// the tables again with the seed, and serves again.
 func TestANamedServerForgets(t *testing.T) {
 	t.Parallel()
 	endpoint, forget := stacktest.Forgetful(t)

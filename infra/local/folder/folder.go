@@ -54,6 +54,9 @@ func Open(path, dynamoDB string) (*Folder, error) {
 	}
 	if was := f.mark.DynamoDB; was != dynamoDB {
 		switch {
+		case !f.mark.Made: // the first start failed, and nothing is there that another DynamoDB would not have
+			f.mark.DynamoDB = dynamoDB
+			return f, f.save()
 		case dynamoDB == "":
 			return nil, fmt.Errorf("the tables of %s are on the DynamoDB at %s: set %s=%s to go on there, or forget them by `make reset`", path, was, servers.DynamoDBVariable, was)
 		case was == "":

@@ -12,7 +12,7 @@ const (
 	there = "http://127.0.0.1:8001"
 )
 
-// A folder goes on with the DynamoDB that it began with, and is refused in one line with another one.
+// A folder is opened with the DynamoDB that it began with, and refused in one line with another one.
 func TestAFolderBelongsToOneDynamoDB(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ began, now, want string }{
@@ -39,6 +39,21 @@ func TestAFolderBelongsToOneDynamoDB(t *testing.T) {
 		}
 		if second.ID() != first.ID() || !second.Made() || second.DynamoDB() != c.began {
 			t.Errorf("%q: it was %+v and is %+v", c.began, first, second)
+		}
+	}
+}
+
+// A first start that failed, because Dynoxide could not be built, binds the folder to nothing.
+func TestAFolderWithoutTablesTakesAnotherDynamoDB(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir()
+	for _, dynamoDB := range []string{"", here, there, ""} {
+		f, err := Open(path, dynamoDB)
+		if err != nil || f.DynamoDB() != dynamoDB {
+			t.Errorf("%q: got %+v, %v", dynamoDB, f, err)
+		}
+		if err := os.MkdirAll(filepath.Join(path, "dynamodb"), 0o755); err != nil { // as a start makes it
+			t.Fatal(err)
 		}
 	}
 }

@@ -9,8 +9,8 @@ import (
 )
 
 // Receipts remembers the messages that this poller received, across restarts and kills: how often it gave each to the
-// function, and until when the queue shows it to nobody. When a stack starts, nobody works on those any more, so they need
-// not stay hidden to the end of their visibility.
+// function, and until when the queue hides it. When a stack starts, no function works on those any more, so they need not
+// stay hidden to the end of their visibility.
 //
 // The queue's own count is not used: it counts what was given back untried too.
 type Receipts struct {

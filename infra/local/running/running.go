@@ -2,8 +2,8 @@
 // tables and queues are called.
 //
 // A command finds the stack by its data folder, never by its ports: the stack writes down there where it listens, and says
-// the same to whoever asks at its phone page (Handler). Only if both agree do they speak of one stack. So a command of one
-// checkout can't reach the stack of another by mistake.
+// the same at its phone page (Handler). Only if both agree is it the stack of the folder. So a command of one checkout can't
+// reach the stack of another by mistake.
 package running
 
 import (

@@ -165,7 +165,7 @@ func buildDynoxide(ctx context.Context, work string, progress io.Writer) error {
 			fmt.Fprintf(progress, "Dynoxide is here, after %s.\n", time.Since(began).Round(time.Second))
 			return nil
 		case <-tick.C:
-			fmt.Fprintf(progress, "  Dynoxide: %d crates compiled or begun after %s\n", said.compiled(), time.Since(began).Round(time.Second))
+			fmt.Fprintf(progress, "  Dynoxide: %d crates so far, after %s\n", said.compiled(), time.Since(began).Round(time.Second))
 		case <-ctx.Done():
 			tick.Stop()
 			process.Kill()

@@ -72,7 +72,7 @@ func once(ctx context.Context, name, lock string, progress io.Writer, fill func(
 	if exists(folder) {
 		return folder, nil
 	}
-	// Nobody else has the lock, so what is there of another try was left by a kill.
+	// The lock is held, so what is there of another try was left by a kill.
 	left, err := filepath.Glob(folder + "-making-*")
 	if err != nil {
 		return "", err

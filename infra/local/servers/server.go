@@ -143,7 +143,7 @@ func (o *Options) complete(ctx context.Context, k kind) (err error) {
 }
 
 func start(ctx context.Context, k kind, o Options, command func(port int) *exec.Cmd) (*Server, error) {
-	// A free port can be taken by somebody else before the server gets there; another one is tried then.
+	// A free port can be taken by another program before the server gets there; another one is tried then.
 	for attempt := 1; ; attempt++ {
 		port, err := choosePort(ctx, k, o.Port)
 		if err != nil {

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	watchPause = time.Second      // between two looks for the tables on a server of somebody else
+	watchPause = time.Second      // between two looks for the tables
 	lookTime   = 10 * time.Second // of one look
 )
 

@@ -573,8 +573,8 @@ func TestWhatIsGivenBackIsNotCounted(t *testing.T) {
 	}
 }
 
-// A DynamoDB of somebody else comes back empty: the stack notices, and one that is started then says so, makes the tables
-// again and reads their streams from the beginning. The queue has kept its messages.
+// A DynamoDB that the stack did not start comes back empty: the stack notices, and one that is started then says so, makes
+// the tables again and reads their streams from the beginning. The queue has kept its messages.
 func TestAServerThatForgets(t *testing.T) {
 	t.Parallel()
 	endpoint, forget := stacktest.Forgetful(t)
@@ -632,7 +632,11 @@ func TestAnotherDynamoDBThanTheFoldersIsRefused(t *testing.T) {
 
 func open(t *testing.T, path, dynamoDB string) {
 	t.Helper()
-	if _, err := folder.Open(path, dynamoDB); err != nil {
+	f, err := folder.Open(path, dynamoDB)
+	if err == nil {
+		err = f.SetMade()
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 }

@@ -51,7 +51,7 @@ func TestReset(t *testing.T) {
 	}
 }
 
-// The tables on a named server go with the folder, and nobody else's do.
+// The tables on a named server go with the folder, and those of others stay.
 func TestResetDropsTheTablesOnANamedServer(t *testing.T) {
 	t.Parallel()
 	client, endpoint := serverstest.DynamoDB(t), serverstest.DynamoDBEndpoint(t)
