@@ -112,9 +112,6 @@ func (a *assigner) takesEarly(ctx context.Context, d *incoming) error {
 			if err != nil {
 				return err
 			}
-			for _, u := range page.Unreadable {
-				slog.ErrorContext(ctx, "early update not readable", "key", u.Key(), "error", u.Because)
-			}
 			for _, e := range page.Updates {
 				if taken == mostEarly {
 					return a.goesOnLater(ctx, d, e)

@@ -42,11 +42,9 @@ func (s *Store) PutEarly(ctx context.Context, e Early, until time.Time) error {
 }
 
 // EarlyPage is a part of what is kept at an address. After is where the next page begins; empty when this is the last.
-// Unreadable are items that somebody has to look at.
 type EarlyPage struct {
-	Updates    []Early
-	Unreadable []Unreadable
-	After      string
+	Updates []Early
+	After   string
 }
 
 // EarlyAt reads updates that are kept at an address at now, strongly consistent, beginning behind after.
@@ -62,12 +60,7 @@ func (s *Store) EarlyAt(ctx context.Context, address, after string, limit int, n
 	}
 	page := EarlyPage{After: next(out)}
 	for _, item := range out.Items {
-		it, err := unmarshal[earlyItem](item)
-		if err != nil {
-			page.Unreadable = append(page.Unreadable, unreadable(item, err))
-			continue
-		}
-		if now.Unix() < it.Expires {
+		if it, ok := readable(ctx, item, unmarshal[earlyItem]); ok && now.Unix() < it.Expires {
 			page.Updates = append(page.Updates, Early{Address: address, ID: it.SK, Body: it.Body})
 		}
 	}

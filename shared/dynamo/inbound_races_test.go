@@ -230,6 +230,57 @@ func TestPlaceholderComesFirst(t *testing.T) {
 	}
 }
 
+// hours is a second so many hours after the stage was made.
+func (s *stage) hours(n int) time.Time {
+	return s.started.Truncate(time.Second).Add(time.Duration(n) * time.Hour)
+}
+
+// What a Chat knows of messages that were stamped ahead moves forward only, whatever is stored beside it.
+func TestAheadMovesForwardOnly(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	ctx := t.Context()
+	aside := func(n, hours int) chat.Arrival {
+		a := s.arrival("US.1", n)
+		a.Preview, a.Message.Type, a.Ahead = "", chat.Reaction, s.hours(hours)
+		return a
+	}
+	id := s.comes("US.1", 1)
+	c := s.chat(id)
+	s.must(s.store.Keep(ctx, c, aside(-2, 2), false))
+	if err := s.store.Keep(ctx, c, aside(-1, 1), false); !errors.Is(err, dynamo.ErrRefused) {
+		t.Errorf("kept as it was read: %v", err)
+	}
+	s.must(s.store.Keep(ctx, s.chat(id), aside(-1, 1), false))
+	if c := s.chat(id); !c.Ahead.Equal(s.hours(2)) {
+		t.Errorf("it is ahead until %s, want %s", c.Ahead, s.hours(2))
+	}
+	s.checked()
+}
+
+// Media that another instance put in the place of their placeholder meanwhile stay.
+func TestMediaComeOnce(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	ctx := t.Context()
+	id := s.comes("US.1", 1)
+	placeholder := s.arrival("US.1", -1)
+	placeholder.Message.Type, placeholder.Message.Original = "unsupported", "media_placeholder"
+	s.must(s.store.Keep(ctx, s.chat(id), placeholder, false))
+	media := func(text string) chat.Message {
+		m := s.arrival("US.1", -1).Message
+		m.Text, m.Arrived = text, placeholder.Message.Arrived.Add(time.Hour)
+		return m
+	}
+	store := s.between(func() { s.must(s.store.Reveal(ctx, s.chat(id), media("first"))) })
+	s.must(store.Reveal(ctx, s.chat(id), media("second")))
+	m, err := s.store.Message(ctx, id, s.key(-1))
+	s.must(err)
+	if m.Text != "first" || !m.Arrived.Equal(placeholder.Message.Arrived) {
+		t.Errorf("it reads %q, of %s", m.Text, m.Arrived)
+	}
+}
+
 // A Message that exists is never written again: what a redelivery would change of it, nobody sees change.
 func TestAMessageIsPutOnce(t *testing.T) {
 	t.Parallel()

@@ -70,6 +70,11 @@ func TestMergeHoldsOneByOne(t *testing.T) {
 		})
 		s.must(err)
 	}
+	ahead := func(id string, n int) { // an aside that is stamped ahead of its receipt, by that many hours
+		a := s.arrival(id, -n)
+		a.Preview, a.Message.Type, a.Ahead = "", chat.Reaction, s.hours(n)
+		s.must(s.store.Keep(ctx, s.chat(id), a, false))
+	}
 	type ids = line
 	for i, row := range []struct {
 		what    string
@@ -126,6 +131,11 @@ func TestMergeHoldsOneByOne(t *testing.T) {
 			func(_ ids, c chat.Chat) bool { return c.Customer.Username == "name5" }},
 		{"the survivor's customer names themselves", func(l ids) { says(l.other, profile(l.other, 2)) }, func(l ids) { says(l.id, profile(l.id, 5)) },
 			func(_ ids, c chat.Chat) bool { return c.Customer.Profile == "Name 5" }},
+		{"the other is told ahead", nil, func(l ids) { ahead(l.other, 1) }, func(_ ids, c chat.Chat) bool { return c.Ahead.Equal(s.hours(1)) }},
+		{"the other is told further ahead", func(l ids) { ahead(l.other, 1) }, func(l ids) { ahead(l.other, 2) },
+			func(_ ids, c chat.Chat) bool { return c.Ahead.Equal(s.hours(2)) }},
+		{"the survivor is told further ahead", func(l ids) { ahead(l.other, 1) }, func(l ids) { ahead(l.id, 2) },
+			func(_ ids, c chat.Chat) bool { return c.Ahead.Equal(s.hours(2)) }},
 		{"a newer reply in the survivor", func(l ids) { gives(l.id, l.other); replies(l.other, 0) }, func(l ids) { replies(l.id, time.Minute) },
 			func(_ ids, c chat.Chat) bool { return c.Preview.Text == "in 1m0s" }},
 	} {
