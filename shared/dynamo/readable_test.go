@@ -393,7 +393,6 @@ var mayStop = map[string]string{
 	"Find":        "where a message belongs is not known without the row",
 	"scene":       "the Chat or the key that the request is about",
 	"Waiting":     "returns them, to be set aside",
-	"EarlyAt":     "returns them, to be reported",
 	"Due":         "returns them, to be set aside",
 	"add":         "the roster keeps them as people who may do nothing, and the sweeper reports them",
 	"OpenWaiting": "hands them to the sweeper, which reports them",
