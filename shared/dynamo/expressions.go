@@ -70,12 +70,4 @@ func str(s string) types.AttributeValue { return &types.AttributeValueMemberS{Va
 
 func set(values []string) types.AttributeValue { return &types.AttributeValueMemberSS{Value: values} }
 
-func markSet(marks ...chat.Mark) types.AttributeValue {
-	s := &types.AttributeValueMemberBS{}
-	for _, m := range marks {
-		s.Value = append(s.Value, m[:])
-	}
-	return s
-}
-
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
