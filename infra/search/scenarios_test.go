@@ -440,7 +440,7 @@ const (
 	// inSteps lets sales help support after a second.
 	inSteps = `{"rules": [], "otherwise": {"to": [{"team": "support", "strategy": "least_loaded"}, {"team": "sales", "strategy": "round_robin", "after": "1s"}]}}`
 	// byPhone sends one customer to sales and the others to support.
-	byPhone = `{"rules": [{"id": "one", "name": "One", "enabled": true, "when": {"field": "phonePrefix", "in": ["440000000002"]},
+	byPhone = `{"rules": [{"id": "one", "name": "One", "enabled": true, "when": {"field": "phonePrefix", "in": ["441100"]},
 		"to": [{"team": "sales", "strategy": "round_robin"}]}], "otherwise": {"to": [{"team": "support", "strategy": "round_robin"}]}}`
 	// byLanguage sends Arabic to sales and the rest to support.
 	byLanguage = `{"rules": [{"id": "one", "name": "One", "enabled": true, "when": {"field": "language", "in": ["ar"]},
@@ -477,7 +477,7 @@ func scenarios() []*scenario {
 		{name: "reassign-vs-assign", people: there(toSupport, agent("amira", 2, "support"), agent("dan", 2, "sales")),
 			phases: one(writes(alice, 1, "a1"), gives("alex", alice, `{"personId":"dan"}`), gives("alex", alice, `{"teamId":"sales"}`))},
 		{name: "shared-person", people: there(byPhone, agent("amira", 1, "support", "sales")),
-			phases: one(writes(alice, 1, "a1"), writes(boris, 2, "b1"))},
+			phases: one(writes(alice, 1, "a1"), writes(customer.Customer{Name: "Boris", UserID: boris.UserID, Phone: "441100000002"}, 2, "b1"))},
 		{name: "comes-online", people: there(toEveryone, away(agent("amira", 2))),
 			phases: one(writes(alice, 1, "a1"), is("amira", team.Online))},
 		{name: "rules-saved", people: there(toSupport, agent("dan", 2, "sales")),
