@@ -33,6 +33,7 @@ var seldom = map[string]string{
 	"AssignerFunction: dynamodb:ConditionCheckItem on ChatsTable":   "an identity is linked, or a message kept, beside a Chat that stays as it is",
 	"AssignerFunction: dynamodb:DeleteItem on ChatsTable":           "somebody gets a Chat that waited",
 	"AssignerFunction: sqs:SendMessage on PoolsQueue":               "a pool is not served to its end in one invocation",
+	"AssignerFunction: sqs:SendMessage on InboundQueue":             "more came before a Chat than one delivery takes in",
 	"AssignerFunction: sqs:ChangeMessageVisibility on InboundQueue": "a message failed",
 	"AssignerFunction: sqs:ChangeMessageVisibility on PoolsQueue":   "a message failed",
 
@@ -49,6 +50,7 @@ var seldom = map[string]string{
 	"SweeperFunction: dynamodb:DeleteItem on ChatsTable":   "a step is due",
 	"SweeperFunction: sqs:SendMessage on PoolsQueue":       "a stream record was lost",
 
+	"StatusFunction: dynamodb:Query on ChatsTable":             "an unread message is looked for from the second on that was seen last",
 	"StatusFunction: dynamodb:GetItem on ChatsTable":           "looks for its own event in the history when an outcome stayed unknown",
 	"ReplyFunction: dynamodb:ConditionCheckItem on ChatsTable": "a reaction, or a reply behind a newer message, leaves the Chat's preview",
 }
